@@ -1,0 +1,365 @@
+package static
+
+import "github.com/donapi/donapi/internal/callseq"
+
+// Branches on unknown conditions run one after the other on the same state: the first branch's writes are journalled and taken
+// back, the second branch runs, and where the two meet each written place holds the join of both values. A frame or object made
+// after the journal was opened needs no entry: no one else can have seen it before.
+
+type place struct {
+	frame *frame
+	slot  int
+	obj   *Object
+	key   string
+	elem  int // array element, -1 for none, -2 for the whole array
+}
+
+type undo struct {
+	place
+	old     Value
+	oldArr  []Value
+	oldProp *prop
+}
+
+type journal struct {
+	up   *journal
+	mark int32 // what was born at or before it is logged
+	log  []undo
+	seen map[place]bool
+}
+
+func (ev *evaluator) openJournal() *journal {
+	ev.jseq++
+	j := &journal{up: ev.j, mark: ev.jseq - 1}
+	ev.j, ev.jmark = j, j.mark
+	return j
+}
+
+func (ev *evaluator) closeJournal(j *journal) {
+	ev.j = j.up
+	ev.jmark = -1
+	if j.up != nil {
+		ev.jmark = j.up.mark
+	}
+}
+
+func (j *journal) first(p place) bool {
+	if len(j.log) < 8 {
+		for i := range j.log {
+			if j.log[i].place == p {
+				return false
+			}
+		}
+		return true
+	}
+	if j.seen == nil {
+		j.seen = map[place]bool{}
+		for i := range j.log {
+			j.seen[j.log[i].place] = true
+		}
+	}
+	if j.seen[p] {
+		return false
+	}
+	j.seen[p] = true
+	return true
+}
+
+func (ev *evaluator) logSlot(f *frame, slot int) {
+	p := place{frame: f, slot: slot, elem: -1}
+	if ev.j.first(p) {
+		ev.j.log = append(ev.j.log, undo{place: p, old: f.slots[slot]})
+	}
+}
+
+func (ev *evaluator) logProp(o *Object, key string, cur *prop) {
+	if ev.j == nil {
+		return
+	}
+	p := place{obj: o, key: key, elem: -1}
+	if ev.j.first(p) {
+		u := undo{place: p}
+		if cur != nil {
+			c := *cur
+			u.oldProp = &c
+		}
+		ev.j.log = append(ev.j.log, u)
+	}
+}
+
+func (ev *evaluator) logElement(o *Object, i int) {
+	if ev.j == nil {
+		return
+	}
+	p := place{obj: o, elem: i}
+	if ev.j.first(p) {
+		ev.j.log = append(ev.j.log, undo{place: p, old: o.arr[i]})
+	}
+}
+
+// logArray is to be called before an array changes its length or order.
+func (ev *evaluator) logArray(o *Object) {
+	if ev.j == nil || o.born > ev.jmark {
+		return
+	}
+	p := place{obj: o, elem: -2}
+	if ev.j.first(p) {
+		ev.alloc(len(o.arr))
+		ev.j.log = append(ev.j.log, undo{place: p, oldArr: append([]Value(nil), o.arr...)})
+	}
+}
+
+// change is one place with the value a branch left there.
+type change struct {
+	place
+	val    Value
+	arr    []Value
+	absent bool
+}
+
+// takeBack undoes a branch and returns what it had left where.
+func (ev *evaluator) takeBack(j *journal) []change {
+	out := make([]change, 0, len(j.log))
+	for _, u := range j.log {
+		c := change{place: u.place}
+		switch {
+		case u.frame != nil:
+			c.val = u.frame.slots[u.slot]
+		case u.elem == -2:
+			c.arr = append([]Value(nil), u.obj.arr...)
+		case u.elem >= 0:
+			if u.elem < len(u.obj.arr) {
+				c.val = u.obj.arr[u.elem]
+			}
+		default:
+			if p := u.obj.own(u.key); p != nil {
+				c.val = p.val
+			} else {
+				c.absent = true
+			}
+		}
+		out = append(out, c)
+	}
+	for i := len(j.log) - 1; i >= 0; i-- {
+		u := &j.log[i]
+		switch {
+		case u.frame != nil:
+			u.frame.slots[u.slot] = u.old
+		case u.elem == -2:
+			u.obj.arr = u.oldArr
+		case u.elem >= 0:
+			if u.elem < len(u.obj.arr) {
+				u.obj.arr[u.elem] = u.old
+			}
+		case u.oldProp == nil:
+			u.obj.remove(u.key)
+		default:
+			if p := u.obj.own(u.key); p != nil {
+				*p = *u.oldProp
+			} else {
+				u.obj.add(*u.oldProp)
+			}
+		}
+	}
+	return out
+}
+
+// weaken writes what a branch left into the present state, as one possibility beside the present value. With sure, it is the only one.
+func (ev *evaluator) weaken(cs []change, sure bool) {
+	for _, c := range cs {
+		switch {
+		case c.frame != nil:
+			v := c.val
+			if !sure {
+				v = join(c.frame.slots[c.slot], v)
+			}
+			ev.setSlot(c.frame, c.slot, v)
+		case c.elem == -2:
+			ev.logArray(c.obj)
+			cur := c.obj.arr
+			if sure {
+				c.obj.arr = c.arr
+				continue
+			}
+			long, short := cur, c.arr
+			if len(c.arr) > len(cur) {
+				long, short = c.arr, cur
+			}
+			out := append([]Value(nil), long...)
+			for i := range short {
+				out[i] = join(cur[i], c.arr[i])
+			}
+			c.obj.arr = out
+		case c.elem >= 0:
+			if c.elem < len(c.obj.arr) {
+				v := c.val
+				if !sure {
+					v = join(c.obj.arr[c.elem], v)
+				}
+				if c.obj.born <= ev.jmark {
+					ev.logElement(c.obj, c.elem)
+				}
+				c.obj.arr[c.elem] = v
+			}
+		case c.absent:
+			// deleted on one side: it may still be there
+		default:
+			p := c.obj.own(c.key)
+			if c.obj.born <= ev.jmark {
+				ev.logProp(c.obj, c.key, p)
+			}
+			switch {
+			case p == nil && sure:
+				c.obj.add(prop{key: c.key, val: c.val})
+			case p == nil:
+				v := c.val
+				if o, ok := v.(*Object); !ok || o.fn == nil {
+					v = join(v, nil)
+				}
+				c.obj.add(prop{key: c.key, val: v})
+			case p.get != nil || p.set != nil:
+			case sure:
+				p.val = c.val
+			default:
+				p.val = join(p.val, c.val)
+			}
+		}
+	}
+}
+
+// either runs two branches of an unknown condition and joins them. A nil branch does nothing.
+func (ev *evaluator) either(g callseq.Guard, yes, no func() completion) completion {
+	if ev.branchDepth > maxBranchDepth {
+		// Too deep to keep both states apart: run them one after the other.
+		c := completion(normal)
+		for _, f := range []func() completion{yes, no} {
+			if f != nil {
+				c = ev.branch(g, f)
+			}
+		}
+		_ = c
+		return normal
+	}
+	ev.branchDepth++
+	defer func() { ev.branchDepth-- }()
+	depth := len(ev.guards)
+
+	j := ev.openJournal()
+	c1 := completion(normal)
+	g.Taken = true
+	if yes != nil {
+		c1 = ev.branch(g, yes)
+	}
+	ret1, label1 := ev.ret, ev.label
+	left := ev.takeBack(j)
+	ev.closeJournal(j)
+
+	j = ev.openJournal()
+	c2 := completion(normal)
+	g.Taken = false
+	if no != nil {
+		c2 = ev.branch(g, no)
+	}
+	ret2 := ev.ret
+	right := ev.takeBack(j)
+	ev.closeJournal(j)
+	ev.guards = ev.guards[:depth]
+
+	switch {
+	case c1 == normal && c2 == normal, c1 != normal && c2 != normal:
+		// Places written on both sides take the join of both values; on one side only, the join with what was there.
+		both := map[place]bool{}
+		for _, r := range right {
+			both[r.place] = true
+		}
+		ev.weakenBoth(left, right, both)
+	case c1 == normal:
+		ev.weaken(right, false)
+		ev.weaken(left, true)
+	default:
+		ev.weaken(left, false)
+		ev.weaken(right, true)
+	}
+	switch {
+	case c1 == normal && c2 == normal:
+		return normal
+	case c1 == c2:
+		if c1 == returned {
+			ev.ret = join(ret1, ret2)
+		}
+		return c1
+	case c1 == normal || c2 == normal:
+		// One side leaves: what follows runs under the other.
+		gone, ret := c1, ret1
+		g.Taken = false
+		if c1 == normal {
+			gone, ret = c2, ret2
+			g.Taken = true
+		}
+		if gone == returned {
+			ev.act.pending = append(ev.act.pending, ret)
+		}
+		if gone == broke || gone == returned || gone == threw {
+			ev.mayLeave = true
+		}
+		ev.guards = append(ev.guards, g)
+		return normal
+	}
+	// Both leave, in different ways: go where the run can go on.
+	if c1 == returned || c2 == returned {
+		r := ret1
+		if c1 != returned {
+			r = ret2
+		}
+		if c1 == threw || c2 == threw {
+			ev.ret = r
+			return returned
+		}
+		ev.act.pending = append(ev.act.pending, r)
+	}
+	if c1 == threw || c1 == returned {
+		return c2
+	}
+	ev.label = label1
+	return c1
+}
+
+func (ev *evaluator) weakenBoth(left, right []change, both map[place]bool) {
+	l := map[place]change{}
+	for _, c := range left {
+		if both[c.place] {
+			l[c.place] = c
+		} else {
+			ev.weaken([]change{c}, false)
+		}
+	}
+	for _, r := range right {
+		c, ok := l[r.place]
+		if !ok {
+			ev.weaken([]change{r}, false)
+			continue
+		}
+		ev.weaken([]change{c}, true)
+		ev.weaken([]change{r}, false)
+	}
+}
+
+// branch runs one side under a guard, catching what it throws.
+func (ev *evaluator) branch(g callseq.Guard, f func() completion) (c completion) {
+	depth := len(ev.guards)
+	ev.guards = append(ev.guards, g)
+	st := ev.save()
+	defer func() {
+		ev.guards = ev.guards[:depth]
+		if r := recover(); r != nil {
+			t, ok := r.(*thrown)
+			if !ok {
+				panic(r)
+			}
+			ev.restore(st)
+			ev.lastThrown = t.v
+			c = threw
+		}
+	}()
+	return f()
+}
