@@ -475,10 +475,12 @@ type (
 		At
 		Label string
 	}
+	// With always makes a frame, in which the object stands and of which Scope names the slots.
 	With struct {
 		At
-		X    Expr
-		Body Stmt
+		Scope *Scope
+		X     Expr
+		Body  Stmt
 	}
 )
 

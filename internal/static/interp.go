@@ -189,9 +189,11 @@ func (ev *evaluator) stmt(s js.Stmt) completion {
 	case *js.With:
 		obj := ev.eval(d.X)
 		old := ev.f
-		ev.f = &frame{up: old, scope: &js.Scope{}, with: obj, born: ev.jseq}
+		dyn := ev.dynamic
+		ev.f = &frame{slots: make([]Value, len(d.Scope.Names)), up: old, scope: d.Scope, with: obj, born: ev.jseq}
+		ev.dynamic, ev.hasWith = true, true
 		c := ev.stmt(d.Body)
-		ev.f = old
+		ev.f, ev.dynamic = old, dyn
 		return c
 	}
 	return normal

@@ -93,7 +93,7 @@ func (ev *evaluator) global(name string, pos int32) Value {
 			}
 		}
 	}
-	for f := ev.f; f != nil; f = f.up {
+	for f := ev.f; ev.hasWith && f != nil; f = f.up {
 		if f.with != nil {
 			if o, ok := f.with.(*Object); ok && o.find(name) != nil {
 				return ev.get(o, name)
@@ -220,7 +220,7 @@ func (ev *evaluator) setGlobal(name string, v Value) {
 			}
 		}
 	}
-	for f := ev.f; f != nil; f = f.up {
+	for f := ev.f; ev.hasWith && f != nil; f = f.up {
 		if o, ok := f.with.(*Object); ok && o.find(name) != nil {
 			ev.setOn(o, name, v, o)
 			return

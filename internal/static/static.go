@@ -79,7 +79,8 @@ type evaluator struct {
 	try         int
 	branchDepth int
 	mayLeave    bool
-	dynamic     bool
+	dynamic     bool // inside a with statement
+	hasWith     bool
 	steps       int64
 	total       int64
 	memory      int64
