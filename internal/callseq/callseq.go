@@ -85,22 +85,22 @@ type Pos struct {
 
 // Call is one API call.
 type Call struct {
-	ID      ID      `json:"id"`
-	Kind    Kind    `json:"kind"`
-	API     string  `json:"api"`            // canonical name in knowledge/apis, as fs.readFileSync, http.ClientRequest.write, $shell.curl
-	Recv    *Value  `json:"recv,omitempty"` // receiver, when the API is a method of an instance; its Flows name the call that made it
-	Args    []Value `json:"args,omitempty"`
-	Guards  []Guard `json:"guards,omitempty"` // conditions it stands under, outermost first
-	Cause   ID      `json:"cause,omitempty"`  // the call whose callback, process, code or timer this runs in
-	Origin  Origin  `json:"origin"`
-	Phase   Phase   `json:"phase"`
-	Entry   string  `json:"entry,omitempty"` // the entry it was reached from: scripts.postinstall, main, exports./x, bin.NAME
-	Proc    int     `json:"proc,omitempty"`
-	Pos     Pos     `json:"pos"`
-	Depth   int     `json:"depth,omitempty"` // nesting inside other recorded calls; 0 is the package's own
-	Count   int     `json:"count,omitempty"` // how often it repeated with equal arguments, when more than once
-	At      int64   `json:"at,omitempty"`    // nanoseconds since the start of the run, dynamic only
-	Partial bool    `json:"partial,omitempty"`
+	ID     ID       `json:"id"`
+	Kind   Kind     `json:"kind"`
+	API    string   `json:"api"`            // canonical name in knowledge/apis, as fs.readFileSync, http.ClientRequest.write, $shell.curl
+	Recv   *Value   `json:"recv,omitempty"` // receiver, when the API is a method of an instance; its Flows name the call that made it
+	Args   []Value  `json:"args,omitempty"`
+	Guards []Guard  `json:"guards,omitempty"` // conditions it stands under, outermost first
+	Cause  ID       `json:"cause,omitempty"`  // the call whose callback, process, code or timer this runs in
+	Origin Origin   `json:"origin"`
+	Phase  Phase    `json:"phase"`
+	Entry  string   `json:"entry,omitempty"` // the entry it was reached from: scripts.postinstall, main, exports./x, bin.NAME
+	Proc   int      `json:"proc,omitempty"`
+	Pos    Pos      `json:"pos"`
+	Depth  int      `json:"depth,omitempty"` // nesting inside other recorded calls; 0 is the package's own
+	Count  int      `json:"count,omitempty"` // how often it repeated with equal arguments, when more than once
+	At     int64    `json:"at,omitempty"`    // nanoseconds since the start of the run, dynamic only
+	Types  []string `json:"types,omitempty"` // behaviour types known to the witness itself, beside those of knowledge/apis
 }
 
 // Guard is one branch condition. The calls of the two branches of one condition share Cond and differ in Taken.
