@@ -1,0 +1,566 @@
+// Package reconstruct finds a package's code: the entries from which it can start, the modules they reach by Node's rules, and
+// what leads nowhere. Out comes a js.Program whose modules are parsed when they are first asked for. Files that no entry reaches
+// stay in it and are marked by an empty Reach. Nothing is evaluated here.
+package reconstruct
+
+import (
+	"path"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/donapi/donapi/internal/artifact"
+	"github.com/donapi/donapi/internal/callseq"
+	"github.com/donapi/donapi/internal/js"
+	"github.com/donapi/donapi/internal/npm"
+)
+
+// Options of a reconstruction. Commands splits a command line into simple commands, each a list of words.
+type Options struct {
+	Commands func(script string) [][]string
+}
+
+// limits of one package
+const (
+	maxEntries = 2000
+	maxScripts = 200
+)
+
+// Build finds entries and modules.
+func Build(a *artifact.Artifact, opt Options) *js.Program {
+	if opt.Commands == nil {
+		opt.Commands = splitCommands
+	}
+	b := &builder{a: a, opt: opt, modules: map[string]*js.Module{}, manifests: map[string]*npm.Manifest{}}
+	for i := range a.Files {
+		b.addModule(&a.Files[i])
+	}
+	b.p.Resolver = b
+	b.root("", a.Manifest)
+	b.bundled()
+	for _, e := range b.p.Entries {
+		if e.Path != "" {
+			b.loadable(e.Path)
+		}
+	}
+	b.reach()
+	for _, m := range b.modules {
+		b.p.Modules = append(b.p.Modules, m)
+	}
+	sort.Slice(b.p.Modules, func(i, j int) bool { return b.p.Modules[i].Path < b.p.Modules[j].Path })
+	order := map[string]int{"install": 0, "import": 1, "browser": 2, "bin": 3}
+	slices.SortStableFunc(b.p.Entries, func(x, y js.Entry) int { return order[x.Phase] - order[y.Phase] })
+	return &b.p
+}
+
+type builder struct {
+	a         *artifact.Artifact
+	opt       Options
+	p         js.Program
+	modules   map[string]*js.Module
+	manifests map[string]*npm.Manifest // by folder; nil when there is none
+	seen      map[string]bool
+}
+
+func (b *builder) addModule(f *artifact.File) {
+	kind, ok := moduleKind(f.Path)
+	if !ok && !strings.HasPrefix(string(f.Data[:min(len(f.Data), 64)]), "#!/usr/bin/env node") {
+		return
+	}
+	if !ok {
+		kind = js.KindCommonJS
+	}
+	b.modules[f.Path] = js.NewModule(f.Path, kind, f.Data, b.parse)
+}
+
+func moduleKind(p string) (js.ModuleKind, bool) {
+	switch path.Ext(p) {
+	case ".js", ".cjs", ".jsx", ".cts":
+		return js.KindCommonJS, true
+	case ".ts", ".tsx":
+		return js.KindCommonJS, !strings.HasSuffix(p, ".d.ts")
+	case ".mts":
+		return js.KindESM, !strings.HasSuffix(p, ".d.mts")
+	case ".mjs":
+		return js.KindESM, true
+	case ".json":
+		return js.KindJSON, true
+	case ".node":
+		return js.KindNative, true
+	case ".wasm":
+		return js.KindWasm, true
+	}
+	return js.KindAsset, false
+}
+
+func (b *builder) parse(m *js.Module) (*js.Unit, error) {
+	return js.Parse(m.Path, string(m.Data), js.Options{Module: b.typeOf(m.Path) == "module"})
+}
+
+// loadable makes sure that a file which something starts can be loaded as code, whatever its name ends in.
+func (b *builder) loadable(p string) *js.Module {
+	if m := b.modules[p]; m != nil && m.Kind != js.KindAsset {
+		return m
+	}
+	f := b.a.Lookup(p)
+	if f == nil {
+		return nil
+	}
+	m := js.NewModule(p, js.KindCommonJS, f.Data, b.parse)
+	b.modules[p] = m
+	return m
+}
+
+// manifest is the package.json that governs a folder.
+func (b *builder) manifestAt(dir string) *npm.Manifest {
+	if m, ok := b.manifests[dir]; ok {
+		return m
+	}
+	var m *npm.Manifest
+	if f := b.a.Lookup(path.Join(dir, "package.json")); f != nil {
+		m = npm.ParseManifest(f.Data)
+	}
+	b.manifests[dir] = m
+	return m
+}
+
+// typeOf is the type field of the nearest manifest.
+func (b *builder) typeOf(p string) string {
+	for dir := path.Dir(p); ; dir = path.Dir(dir) {
+		if dir == "." || dir == "/" {
+			dir = ""
+		}
+		if m := b.manifestAt(dir); m != nil {
+			return m.Type
+		}
+		if dir == "" {
+			return ""
+		}
+	}
+}
+
+func (b *builder) entry(e js.Entry) {
+	key := e.Name + "\x00" + e.Path + "\x00" + e.Command
+	if b.seen == nil {
+		b.seen = map[string]bool{}
+	}
+	if b.seen[key] || len(b.p.Entries) >= maxEntries {
+		return
+	}
+	b.seen[key] = true
+	b.p.Entries = append(b.p.Entries, e)
+}
+
+func (b *builder) unresolved(from, spec, why string) {
+	if len(b.p.Unresolved) < maxEntries {
+		b.p.Unresolved = append(b.p.Unresolved, js.Unresolved{From: from, Specifier: spec, Why: why})
+	}
+}
+
+// root adds the entries of a manifest that lies in dir.
+func (b *builder) root(dir string, m *npm.Manifest) {
+	prefix := ""
+	if dir != "" {
+		prefix = dir + ":"
+	}
+	s := scripts{b: b, m: m, dir: dir, prefix: prefix}
+	for _, name := range npm.LifecycleInstall {
+		if m.Script(name) != "" {
+			s.run(name, "install", false)
+		}
+	}
+	if b.a.Lookup(path.Join(dir, "binding.gyp")) != nil && m.Script("install") == "" && m.Script("preinstall") == "" {
+		b.gyp(dir, prefix)
+	}
+	for _, name := range []string{"prepare", "prepublish"} {
+		if m.Script(name) != "" {
+			s.run(name, "bin", true) // for a git dependency or in a checkout only
+		}
+	}
+	if dir != "" {
+		return // a bundled dependency is loaded by who requires it
+	}
+	b.imports(m)
+}
+
+// gyp finds the commands that reading binding.gyp runs: <!(...) and <!@(...) expansions.
+func (b *builder) gyp(dir, prefix string) {
+	f := b.a.Lookup(path.Join(dir, "binding.gyp"))
+	b.entry(js.Entry{Name: prefix + "binding.gyp", Kind: js.EntryGyp, Phase: string(callseq.PhaseInstall), Implied: true, Command: "node-gyp rebuild"})
+	text := string(f.Data)
+	for n := 0; n < maxScripts; n++ {
+		i := strings.Index(text, "<!")
+		if i < 0 {
+			return
+		}
+		text = strings.TrimPrefix(text[i+2:], "@")
+		if !strings.HasPrefix(text, "(") {
+			continue
+		}
+		depth, end := 0, -1
+		for j := 0; j < len(text) && j < 4096; j++ {
+			if text[j] == '(' {
+				depth++
+			} else if text[j] == ')' {
+				if depth--; depth == 0 {
+					end = j
+					break
+				}
+			}
+		}
+		if end < 0 {
+			return
+		}
+		cmd := strings.ReplaceAll(text[1:end], `\"`, `"`)
+		s := scripts{b: b, m: b.a.Manifest, dir: dir, prefix: prefix}
+		s.command("binding.gyp", cmd, "install", true, 0)
+		text = text[end:]
+	}
+}
+
+func (b *builder) imports(m *npm.Manifest) {
+	phase := string(callseq.PhaseImport)
+	add := func(name, target string, ph string, kind js.EntryKind) {
+		if target == "" {
+			return
+		}
+		p, ok := b.file(clean(target))
+		if !ok {
+			b.unresolved("package.json", target, name+" names a file that is not there")
+			return
+		}
+		b.entry(js.Entry{Name: name, Kind: kind, Phase: ph, Path: p})
+	}
+	main := m.Main
+	if main == "" {
+		main = "index.js"
+	}
+	if p, ok := b.file(clean(main)); ok {
+		b.entry(js.Entry{Name: "main", Kind: js.EntryImport, Phase: phase, Path: p})
+	} else if m.Main != "" {
+		if p, ok := b.file("index.js"); ok {
+			b.entry(js.Entry{Name: "main", Kind: js.EntryImport, Phase: phase, Path: p})
+		} else {
+			b.unresolved("package.json", main, "main names a file that is not there")
+		}
+	}
+	add("module", m.Module, phase, js.EntryImport)
+	b.conditions("exports", m.Exports, func(name, target string) {
+		for _, t := range b.expand(target) {
+			ph := phase
+			kind := js.EntryImport
+			if strings.Contains(name, ".browser") {
+				ph, kind = string(callseq.PhaseBrowser), js.EntryBrowser
+			}
+			if k, ok := moduleKind(t); ok && k != js.KindJSON && k != js.KindWasm {
+				add(name, t, ph, kind)
+			}
+		}
+	})
+	for _, e := range m.Bin {
+		add("bin."+e.Key, e.Value, string(callseq.PhaseBin), js.EntryBin)
+	}
+	for _, e := range m.Browser {
+		if e.Key == "" {
+			add("browser", e.Value, string(callseq.PhaseBrowser), js.EntryBrowser)
+		} else if e.Value != "" && strings.HasPrefix(e.Value, ".") {
+			add("browser."+e.Key, e.Value, string(callseq.PhaseBrowser), js.EntryBrowser)
+		}
+	}
+}
+
+// conditions visits every target of an exports tree.
+func (b *builder) conditions(name string, c *npm.Cond, f func(name, target string)) {
+	if c == nil {
+		return
+	}
+	if c.Target != "" && !strings.Contains(name, ".types") {
+		f(name, c.Target)
+	}
+	for _, k := range c.Keys {
+		b.conditions(name+"."+strings.TrimPrefix(k.Key, "./"), k.Cond, f)
+	}
+	for _, x := range c.List {
+		b.conditions(name, x, f)
+	}
+}
+
+// expand lists the files that a target with a * stands for.
+func (b *builder) expand(target string) []string {
+	pre, post, ok := strings.Cut(target, "*")
+	if !ok {
+		return []string{target}
+	}
+	pre = clean(pre)
+	if strings.HasSuffix(target[:strings.IndexByte(target, '*')], "/") && pre != "" {
+		pre += "/"
+	}
+	var out []string
+	for i := range b.a.Files {
+		p := b.a.Files[i].Path
+		if strings.HasPrefix(p, pre) && strings.HasSuffix(p, post) && len(p) >= len(pre)+len(post) && len(out) < 500 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func clean(p string) string {
+	return strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(p, `\`, "/")), "/")
+}
+
+var extensions = []string{"", ".js", ".json", ".node", ".mjs", ".cjs", ".ts", ".tsx", ".jsx"}
+
+// file finds a path by Node's rules for files and folders.
+func (b *builder) file(p string) (string, bool) {
+	for _, ext := range extensions {
+		if f := b.a.Lookup(p + ext); f != nil {
+			return f.Path, true
+		}
+	}
+	if m := b.manifestAt(p); m != nil && p != "" && m.Main != "" {
+		main := path.Join(p, clean(m.Main))
+		for _, ext := range extensions {
+			if f := b.a.Lookup(main + ext); f != nil {
+				return f.Path, true
+			}
+		}
+		for _, ext := range extensions[1:] {
+			if f := b.a.Lookup(path.Join(main, "index"+ext)); f != nil {
+				return f.Path, true
+			}
+		}
+	}
+	for _, ext := range extensions[1:] {
+		if f := b.a.Lookup(path.Join(p, "index"+ext)); f != nil {
+			return f.Path, true
+		}
+	}
+	if ext := path.Ext(p); ext == ".js" || ext == ".mjs" || ext == ".cjs" { // TypeScript sources import the names they compile to
+		stem := strings.TrimSuffix(p, ext)
+		for _, t := range []string{".ts", ".tsx", ".mts", ".cts"} {
+			if f := b.a.Lookup(stem + t); f != nil {
+				return f.Path, true
+			}
+		}
+	}
+	return "", false
+}
+
+// bundled adds the install scripts of dependencies that lie in the tarball.
+func (b *builder) bundled() {
+	for i := range b.a.Files {
+		p := b.a.Files[i].Path
+		if !strings.HasPrefix(p, "node_modules/") || path.Base(p) != "package.json" {
+			continue
+		}
+		dir := path.Dir(p)
+		name := dir[strings.LastIndex(dir, "node_modules/")+len("node_modules/"):]
+		if strings.Count(name, "/") > 1 || strings.Contains(name, "/") && name[0] != '@' {
+			continue
+		}
+		if m := b.manifestAt(dir); m != nil {
+			b.root(dir, m)
+		}
+	}
+}
+
+// reach walks the static specifiers from every entry.
+func (b *builder) reach() {
+	bits := map[string]js.Reach{"install": js.ReachInstall, "import": js.ReachImport, "browser": js.ReachBrowser, "bin": js.ReachBin}
+	type item struct {
+		m   *js.Module
+		bit js.Reach
+	}
+	var todo []item
+	for _, e := range b.p.Entries {
+		if m := b.modules[e.Path]; m != nil && (e.Lang == "" || e.Lang == "js") {
+			todo = append(todo, item{m, bits[e.Phase]})
+		}
+	}
+	for len(todo) > 0 {
+		it := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if it.m.Reach&it.bit != 0 {
+			continue
+		}
+		it.m.Reach |= it.bit
+		u, err := it.m.Unit()
+		if err != nil || u == nil {
+			continue
+		}
+		for _, spec := range u.Calls {
+			r := b.Resolve(it.m.Path, spec, u.ESM)
+			if r.Module != nil {
+				todo = append(todo, item{r.Module, it.bit})
+			} else if r.Builtin == "" && r.External == "" {
+				b.unresolved(it.m.Path, spec, "no such file")
+			}
+		}
+	}
+}
+
+// Resolve finds what a specifier names, as Node does.
+func (b *builder) Resolve(from, spec string, esm bool) js.Resolution {
+	switch {
+	case spec == "":
+		return js.Resolution{}
+	case strings.HasPrefix(spec, "node:"):
+		return js.Resolution{Builtin: spec[5:]}
+	case strings.HasPrefix(spec, "./"), strings.HasPrefix(spec, "../"), spec == ".", spec == "..", strings.HasPrefix(spec, `.\`):
+		p := path.Join(path.Dir(from), strings.ReplaceAll(spec, `\`, "/"))
+		if strings.HasPrefix(p, "../") || p == ".." {
+			return js.Resolution{External: spec}
+		}
+		if i := strings.IndexAny(p, "?#"); i > 0 {
+			if _, ok := b.file(p); !ok {
+				p = p[:i]
+			}
+		}
+		if p == "." {
+			p = ""
+		}
+		if f, ok := b.file(p); ok {
+			return js.Resolution{Module: b.loadable(f)}
+		}
+		return js.Resolution{}
+	case strings.HasPrefix(spec, "/"):
+		return js.Resolution{External: spec}
+	case strings.HasPrefix(spec, "#"):
+		if m := b.a.Manifest; m.Imports != nil {
+			if t := target(m.Imports, spec, esm); t != "" {
+				if strings.HasPrefix(t, ".") {
+					if f, ok := b.file(clean(t)); ok {
+						return js.Resolution{Module: b.loadable(f)}
+					}
+					return js.Resolution{}
+				}
+				return b.Resolve(from, t, esm)
+			}
+		}
+		return js.Resolution{}
+	}
+	name := packageName(spec)
+	if builtin(name) && name == strings.SplitN(spec, "/", 2)[0] {
+		return js.Resolution{Builtin: spec}
+	}
+	// node_modules inside the package: bundled dependencies.
+	for dir := path.Dir(from); ; dir = path.Dir(dir) {
+		if dir == "." || dir == "/" {
+			dir = ""
+		}
+		if m := b.manifestAt(path.Join(dir, "node_modules", name)); m != nil {
+			if f, ok := b.inPackage(path.Join(dir, "node_modules", name), m, strings.TrimPrefix(spec, name), esm); ok {
+				return js.Resolution{Module: b.loadable(f)}
+			}
+		}
+		if dir == "" {
+			break
+		}
+	}
+	if name == b.a.Manifest.Name && b.a.Manifest.Exports != nil {
+		if f, ok := b.inPackage("", b.a.Manifest, strings.TrimPrefix(spec, name), esm); ok {
+			return js.Resolution{Module: b.loadable(f)}
+		}
+	}
+	return js.Resolution{External: spec}
+}
+
+func packageName(spec string) string {
+	parts := strings.SplitN(spec, "/", 3)
+	if strings.HasPrefix(spec, "@") && len(parts) > 1 {
+		return parts[0] + "/" + parts[1]
+	}
+	return parts[0]
+}
+
+// inPackage finds a subpath of a package that lies in dir.
+func (b *builder) inPackage(dir string, m *npm.Manifest, sub string, esm bool) (string, bool) {
+	if m.Exports != nil {
+		if t := target(m.Exports, "."+sub, esm); t != "" {
+			return b.file(path.Join(dir, clean(t)))
+		}
+	}
+	if sub != "" {
+		return b.file(path.Join(dir, clean(sub)))
+	}
+	main := m.Main
+	if main == "" {
+		main = "index.js"
+	}
+	return b.file(path.Join(dir, clean(main)))
+}
+
+// target walks an exports or imports tree for one subpath.
+func target(c *npm.Cond, sub string, esm bool) string {
+	if c == nil {
+		return ""
+	}
+	if c.Target != "" {
+		if sub == "." || sub == "" {
+			return c.Target
+		}
+		return ""
+	}
+	for _, x := range c.List {
+		if t := target(x, sub, esm); t != "" {
+			return t
+		}
+	}
+	paths := len(c.Keys) > 0 && (strings.HasPrefix(c.Keys[0].Key, ".") || strings.HasPrefix(c.Keys[0].Key, "#"))
+	if !paths {
+		for _, k := range c.Keys {
+			switch k.Key {
+			case "node", "default", "module-sync", "node-addons":
+			case "import":
+				if !esm {
+					continue
+				}
+			case "require":
+				if esm {
+					continue
+				}
+			default:
+				continue
+			}
+			if t := target(k.Cond, sub, esm); t != "" {
+				return t
+			}
+		}
+		return ""
+	}
+	for _, k := range c.Keys {
+		if k.Key == sub {
+			return target(k.Cond, ".", esm)
+		}
+	}
+	best, fill := -1, ""
+	for i, k := range c.Keys {
+		pre, post, ok := strings.Cut(k.Key, "*")
+		if ok && strings.HasPrefix(sub, pre) && strings.HasSuffix(sub, post) && len(sub) >= len(pre)+len(post) && (best < 0 || len(k.Key) > len(c.Keys[best].Key)) {
+			best, fill = i, sub[len(pre):len(sub)-len(post)]
+		}
+	}
+	if best >= 0 {
+		return strings.ReplaceAll(target(c.Keys[best].Cond, ".", esm), "*", fill)
+	}
+	return ""
+}
+
+// Lookup returns the module of a path.
+func (b *builder) Lookup(p string) *js.Module {
+	if m := b.modules[p]; m != nil {
+		return m
+	}
+	if b.a.Lookup(p) != nil {
+		return b.loadable(p)
+	}
+	return nil
+}
+
+func builtin(name string) bool {
+	i, ok := slices.BinarySearch(builtins, name)
+	return ok && i >= 0
+}
+
+var builtins = []string{"assert", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto", "dgram", "diagnostics_channel", "dns", "domain", "events", "fs", "http", "http2", "https", "inspector", "module", "net", "os", "path", "perf_hooks", "process", "punycode", "querystring", "readline", "repl", "stream", "string_decoder", "sys", "timers", "tls", "trace_events", "tty", "url", "util", "v8", "vm", "wasi", "worker_threads", "zlib"}
