@@ -400,6 +400,8 @@ func renderValue(s *strings.Builder, v *callseq.Value, depth int) {
 			}
 			renderValue(s, &v.Alts[i], depth+1)
 		}
+	case v.Text == "" && v.Source != "" && v.Kind != callseq.Func:
+		s.WriteString("<" + v.Source + ">")
 	case v.Kind == callseq.String || v.Kind == callseq.Bytes:
 		s.WriteString(quote(v.Text))
 	case v.Kind == callseq.Number || v.Kind == callseq.Bool:

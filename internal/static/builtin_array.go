@@ -771,7 +771,7 @@ func (ev *evaluator) setupCollections() {
 			out.put("done", true)
 			return out
 		},
-		"throw": func(ev *evaluator, this Value, args []Value) Value { panic(&thrown{argOr(args, 0)}) },
+		"throw": func(ev *evaluator, this Value, args []Value) Value { panic(ev.thrown(argOr(args, 0))) },
 	})
 	for _, name := range []string{"map", "filter", "forEach", "some", "every", "find", "reduce"} {
 		f := r.array.lookupData(name)

@@ -93,7 +93,7 @@ func (ev *evaluator) callExpr(d *js.Call) Value {
 		}
 		this = ev.eval(c.X)
 		if c.Optional && nothing(this) {
-			panic(shortCircuit)
+			panic(ev.short())
 		}
 		ev.pos = c.At.Pos()
 		f = ev.method(this, c.Name)
@@ -107,7 +107,7 @@ func (ev *evaluator) callExpr(d *js.Call) Value {
 		}
 		this = ev.eval(c.X)
 		if c.Optional && nothing(this) {
-			panic(shortCircuit)
+			panic(ev.short())
 		}
 		k := ev.eval(c.I)
 		ev.pos = c.At.Pos()
@@ -141,7 +141,7 @@ func (ev *evaluator) callExpr(d *js.Call) Value {
 		f = ev.eval(d.Fn)
 	}
 	if d.Optional && nothing(f) {
-		panic(shortCircuit)
+		panic(ev.short())
 	}
 	args := ev.args(d.Args)
 	ev.pos = d.At.Pos()
@@ -164,9 +164,22 @@ func (ev *evaluator) callMissing(this Value, name string, args []Value, pos int3
 	return unknown(callseq.Unknown, fl.may())
 }
 
+// maxNest bounds calls within calls, those of models included.
+const maxNest = 700
+
 // call calls any value.
 func (ev *evaluator) call(f, this Value, args []Value) Value {
 	ev.tick()
+	if ev.nest >= maxNest {
+		return ev.noMore(this, args)
+	}
+	ev.nest++
+	v := ev.callAny(f, this, args)
+	ev.nest--
+	return v
+}
+
+func (ev *evaluator) callAny(f, this Value, args []Value) Value {
 	switch o := f.(type) {
 	case *Object:
 		if o.fn == nil {
@@ -348,7 +361,7 @@ func (ev *evaluator) runBody(o *Object, info *fnInfo, code *js.Code, act *activa
 	}
 	ev.ret = nil
 	if c == threw {
-		panic(&thrown{ev.lastThrown})
+		panic(ev.thrown(ev.lastThrown))
 	}
 	for i, p := range act.pending {
 		if c != returned && i == 0 && p != nil {
@@ -791,13 +804,13 @@ func (ev *evaluator) resume(g *generator, sent Value) (v Value, done bool) {
 	}
 	caller := ev.save()
 	guards := append([]callseq.Guard(nil), ev.guards...)
+	finished := false
 	defer func() {
 		g.running = false
 		ev.restore(caller)
 		ev.guards = guards
-		if r := recover(); r != nil {
+		if !finished {
 			g.done = true
-			panic(r)
 		}
 	}()
 	g.running = true
@@ -807,6 +820,7 @@ func (ev *evaluator) resume(g *generator, sent Value) (v Value, done bool) {
 	}
 	g.started = true
 	v, ok := g.next()
+	finished = true
 	if !ok {
 		g.done = true
 		return g.ret, true

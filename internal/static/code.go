@@ -265,7 +265,7 @@ func (ev *evaluator) runUnit(u *js.Unit, layer int, by callseq.ID, env *frame) V
 		}
 		if c != normal {
 			if c == threw {
-				panic(&thrown{ev.lastThrown})
+				panic(ev.thrown(ev.lastThrown))
 			}
 			break
 		}

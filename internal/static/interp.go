@@ -47,21 +47,46 @@ type state struct {
 	guards int
 	try    int
 	branch int
+	nest   int
 }
 
 func (ev *evaluator) save() state {
-	return state{ev.f, ev.act, ev.depth, ev.cause, len(ev.guards), ev.try, ev.branchDepth}
+	return state{ev.f, ev.act, ev.depth, ev.cause, len(ev.guards), ev.try, ev.branchDepth, ev.nest}
 }
 
 func (ev *evaluator) restore(s state) {
-	ev.f, ev.act, ev.depth, ev.cause, ev.try, ev.branchDepth = s.f, s.act, s.depth, s.cause, s.try, s.branch
-	if len(ev.guards) > s.guards {
-		ev.guards = ev.guards[:s.guards]
-	}
+	ev.f, ev.act, ev.depth, ev.cause, ev.try, ev.branchDepth, ev.nest = s.f, s.act, s.depth, s.cause, s.try, s.branch, s.nest
+	ev.cutGuards(s.guards)
 }
 
 func (ev *evaluator) throw(name, message string) {
-	panic(&thrown{ev.newError(name, message)})
+	panic(ev.thrown(ev.newError(name, message)))
+}
+
+// unwinding says what a panic on its way up the Go stack stands for. Deferred functions look at it before they recover, so that
+// one they do not mean is never recovered and raised again, which would cost more with every level.
+type unwinding uint8
+
+const (
+	nothingUnwinds unwinding = iota // or an abort, or our own fault: only guarded stops those
+	exceptionUnwinds
+	chainUnwinds
+)
+
+func (ev *evaluator) thrown(v Value) *thrown {
+	ev.unwind = exceptionUnwinds
+	return &thrown{v}
+}
+
+func (ev *evaluator) short() *shortCircuitT {
+	ev.unwind = chainUnwinds
+	return shortCircuit
+}
+
+func (ev *evaluator) cutGuards(n int) {
+	if len(ev.guards) > n {
+		ev.guards = ev.guards[:n]
+	}
 }
 
 // --- frames
@@ -160,7 +185,7 @@ func (ev *evaluator) stmt(s js.Stmt) completion {
 	case *js.ForIn:
 		return ev.forIn(d, "")
 	case *js.Throw:
-		panic(&thrown{ev.eval(d.X)})
+		panic(ev.thrown(ev.eval(d.X)))
 	case *js.Try:
 		return ev.tryStmt(d)
 	case *js.Switch:
@@ -204,7 +229,7 @@ func (ev *evaluator) turn(body js.Stmt, label string) (stop bool, c completion) 
 	depth := len(ev.guards)
 	c = ev.stmt(body)
 	if len(ev.guards) > depth && c != returned {
-		ev.guards = ev.guards[:depth]
+		ev.cutGuards(depth)
 	}
 	switch c {
 	case broke:
@@ -384,7 +409,7 @@ func (ev *evaluator) tryStmt(d *js.Try) (c completion) {
 		ev.ret, ev.label = r, l
 	}
 	if caught != nil {
-		panic(caught)
+		panic(ev.thrown(caught.v))
 	}
 	return c
 }
@@ -439,13 +464,12 @@ func (ev *evaluator) protect(f func() completion) (c completion, t *thrown) {
 	ev.try++
 	defer func() {
 		ev.try = st.try
-		if r := recover(); r != nil {
-			x, ok := r.(*thrown)
-			if !ok {
-				panic(r)
+		if ev.unwind == exceptionUnwinds {
+			if x, ok := recover().(*thrown); ok {
+				ev.unwind = nothingUnwinds
+				ev.restore(st)
+				c, t = normal, x
 			}
-			ev.restore(st)
-			c, t = normal, x
 		}
 	}()
 	c = f()
@@ -666,7 +690,7 @@ func (ev *evaluator) eval(e js.Expr) Value {
 		x := ev.eval(d.X)
 		if d.Optional {
 			if nothing(x) {
-				panic(shortCircuit)
+				panic(ev.short())
 			}
 		}
 		i := ev.eval(d.I)
@@ -813,10 +837,9 @@ func nothing(v Value) bool {
 func (ev *evaluator) chain(d *js.Chain) (v Value) {
 	st := ev.save()
 	defer func() {
-		if r := recover(); r != nil {
-			if r != any(shortCircuit) {
-				panic(r)
-			}
+		if ev.unwind == chainUnwinds {
+			recover()
+			ev.unwind = nothingUnwinds
 			ev.restore(st)
 			v = nil
 		}
@@ -830,7 +853,7 @@ func (ev *evaluator) member(d *js.Member) Value {
 	}
 	x := ev.eval(d.X)
 	if d.Optional && nothing(x) {
-		panic(shortCircuit)
+		panic(ev.short())
 	}
 	ev.pos = d.At.Pos()
 	v := ev.get(x, d.Name)

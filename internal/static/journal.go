@@ -263,7 +263,7 @@ func (ev *evaluator) either(g callseq.Guard, yes, no func() completion) completi
 	ret2 := ev.ret
 	right := ev.takeBack(j)
 	ev.closeJournal(j)
-	ev.guards = ev.guards[:depth]
+	ev.cutGuards(depth)
 
 	switch {
 	case c1 == normal && c2 == normal, c1 != normal && c2 != normal:
@@ -350,15 +350,14 @@ func (ev *evaluator) branch(g callseq.Guard, f func() completion) (c completion)
 	ev.guards = append(ev.guards, g)
 	st := ev.save()
 	defer func() {
-		ev.guards = ev.guards[:depth]
-		if r := recover(); r != nil {
-			t, ok := r.(*thrown)
-			if !ok {
-				panic(r)
+		ev.cutGuards(depth)
+		if ev.unwind == exceptionUnwinds {
+			if t, ok := recover().(*thrown); ok {
+				ev.unwind = nothingUnwinds
+				ev.restore(st)
+				ev.lastThrown = t.v
+				c = threw
 			}
-			ev.restore(st)
-			ev.lastThrown = t.v
-			c = threw
 		}
 	}()
 	return f()

@@ -800,7 +800,8 @@ func (ev *evaluator) eventsModule() Value {
 	on := func(ev *evaluator, this Value, args []Value) Value {
 		f := argOr(args, 1)
 		if a, ok := this.(*Abstract); ok {
-			return ev.call(ev.getAbstract(a, "on"), a, args)
+			ev.escape(f, a.flows)
+			return a
 		}
 		o, ok := this.(*Object)
 		name, known := text(argOr(args, 0))

@@ -262,7 +262,7 @@ func (ev *evaluator) await(v Value) Value {
 	case fulfilled:
 		return p.value
 	case rejected:
-		panic(&thrown{p.value})
+		panic(ev.thrown(p.value))
 	}
 	return unknown(callseq.Unknown, o.flows)
 }

@@ -75,7 +75,9 @@ type evaluator struct {
 	ret         Value
 	label       string
 	lastThrown  Value
+	unwind      unwinding
 	depth       int
+	nest        int
 	try         int
 	branchDepth int
 	mayLeave    bool
@@ -229,6 +231,7 @@ func (ev *evaluator) guarded(what string, f func()) {
 			default:
 				panic(r)
 			}
+			ev.unwind = nothingUnwinds
 			ev.restore(st)
 			ev.f, ev.act, ev.guards, ev.depth, ev.try, ev.branchDepth = nil, nil, nil, 0, 0, 0
 			ev.j, ev.jmark, ev.layerDepth, ev.draining = nil, -1, 0, false
@@ -310,7 +313,7 @@ func (ev *evaluator) hang(pos int32) {
 		ev.record(callseq.KindSource, "$endlessLoop", nil, nil)
 	}
 	if ev.try > 0 || ev.depth > 0 {
-		panic(&thrown{unknown(callseq.Object, nil)})
+		panic(ev.thrown(unknown(callseq.Object, nil)))
 	}
 }
 
