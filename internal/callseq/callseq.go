@@ -353,11 +353,12 @@ func (t *Trace) Sequences() []Sequence {
 }
 
 // Append adds the calls, processes and layers of another witness after those of t, renumbering them, and returns the ID offset.
+// A negative ID in o names a call of t, by its positive value.
 func (t *Trace) Append(o *Trace) ID {
 	off, loff, poff := ID(len(t.Calls)), len(t.Layers), len(t.Procs)
 	id := func(i ID) ID {
-		if i == 0 {
-			return 0
+		if i <= 0 {
+			return -i
 		}
 		return i + off
 	}

@@ -75,6 +75,7 @@ type Entry struct {
 	Argv    []string  // arguments after the file
 	Lang    string    // js, sh, cmd, powershell, python for a file that is not JavaScript
 	Implied bool      // runs without being asked for in scripts: binding.gyp, git prepare
+	Module  *Module   // code that is no file, as of node -e; nil otherwise
 }
 
 // Resolution is what a specifier leads to. Exactly one of Module, Builtin, External is set, or none when nothing is there.

@@ -177,7 +177,7 @@ func (ev *evaluator) phases() {
 	for _, ph := range []callseq.Phase{callseq.PhaseInstall, callseq.PhaseImport, callseq.PhaseBrowser, callseq.PhaseBin} {
 		var es []js.Entry
 		for _, e := range ev.program.Entries {
-			if callseq.Phase(e.Phase) == ph && e.Path != "" && (e.Lang == "" || e.Lang == "js") {
+			if callseq.Phase(e.Phase) == ph && (e.Path != "" || e.Module != nil) && (e.Lang == "" || e.Lang == "js") {
 				es = append(es, e)
 			}
 		}
@@ -245,7 +245,10 @@ func (ev *evaluator) entryReached() bool {
 }
 
 func (ev *evaluator) runEntry(e js.Entry) {
-	m := ev.program.Resolver.Lookup(e.Path)
+	m := e.Module
+	if m == nil {
+		m = ev.program.Resolver.Lookup(e.Path)
+	}
 	if m == nil {
 		return
 	}

@@ -1,0 +1,249 @@
+// Package obfuscation tells code that was made unreadable on purpose from code that is merely minified or generated. It works on
+// tokens, so that it needs no parse, and scores each file by what obfuscators leave behind: names of one machine-made shape,
+// arrays of encoded strings behind a decoder, character codes, escapes, flattened control flow, alphabets of a few punctuators.
+// The paper's 25 features are computed beside it; a trained forest may replace the score.
+package obfuscation
+
+import (
+	"math"
+	"strings"
+
+	"github.com/donapi/donapi/internal/detect"
+	"github.com/donapi/donapi/internal/js"
+	"github.com/donapi/donapi/internal/report"
+)
+
+// Detector looks at every JavaScript file.
+var Detector = &detect.Detector{
+	Name:   "obfuscation",
+	Doc:    "Scores each file between 0 and 1 from its tokens; from 0.5 on it is called obfuscated. Minified code alone stays far below.",
+	Checks: checks,
+	Run:    run,
+}
+
+var checks = []detect.Check{
+	{ID: "obfuscation/reached", Title: "obfuscated code runs at install or import", Severity: report.Medium, Doc: "A file that an entry reaches is obfuscated."},
+	{ID: "obfuscation/present", Title: "obfuscated code in a file", Severity: report.Low, Doc: "A file that only a command, a page or nothing reaches is obfuscated."},
+}
+
+const (
+	threshold = 0.5
+	maxFiles  = 4000
+	maxBytes  = 4 << 20 // of a file that are looked at
+)
+
+func run(s *detect.Subject) []report.Finding {
+	var reached, present []report.Evidence
+	var top Score
+	for i, m := range s.Program.Modules {
+		if i >= maxFiles || m.Kind != js.KindCommonJS && m.Kind != js.KindESM || len(m.Data) < 200 {
+			continue
+		}
+		sc := Measure(string(m.Data[:min(len(m.Data), maxBytes)]))
+		if sc.Value < threshold {
+			continue
+		}
+		ev := report.Evidence{File: m.Path, Text: sc.Kind}
+		if m.Reach&(js.ReachInstall|js.ReachImport) != 0 {
+			reached = append(reached, ev)
+			if sc.Value > top.Value {
+				top = sc
+			}
+		} else {
+			present = append(present, ev)
+		}
+	}
+	var out []report.Finding
+	if len(reached) > 0 {
+		f := detect.Find(checks, "obfuscation/reached", reached[:min(len(reached), 10)]...)
+		f.Score, f.Features = round(top.Value), top.Features
+		out = append(out, f)
+	}
+	if len(present) > 0 {
+		out = append(out, detect.Find(checks, "obfuscation/present", present[:min(len(present), 10)]...))
+	}
+	return out
+}
+
+func round(f float64) float64 { return math.Round(f*1000) / 1000 }
+
+// Score is the result for one file: its value from 0 to 1, the trait that added most, and every trait's part.
+type Score struct {
+	Value    float64
+	Kind     string
+	Features []report.Feature
+}
+
+// counts of one file's tokens
+type counts struct {
+	bytes, words, hexNames, calls, strings, escaped, encoded, hexNumbers, numbers, punct, bracketed, longest int
+	jsfuck, charCodes, switches, newlines, fromCharCode, splitOrder                                          int
+}
+
+// Measure scores a source text.
+func Measure(src string) Score {
+	var c counts
+	c.bytes = len(src)
+	var prev js.Token
+	run := 0 // numbers in a row between commas
+	names := map[string]bool{}
+	js.Scan(src, func(t js.Token) bool {
+		switch t.Kind {
+		case js.Word:
+			c.words++
+			if hexName(t.Text) {
+				c.hexNames++
+				names[t.Text] = true
+			}
+			switch t.Text {
+			case "switch":
+				c.switches++
+			case "fromCharCode", "charCodeAt", "fromCodePoint":
+				c.fromCharCode++
+			}
+		case js.Number:
+			c.numbers++
+			if strings.HasPrefix(t.Text, "0x") {
+				c.hexNumbers++
+			}
+			run++
+			if run > c.charCodes {
+				c.charCodes = run
+			}
+		case js.String, js.TemplatePart:
+			c.strings++
+			c.longest = max(c.longest, len(t.Text))
+			if n := strings.Count(t.Text, `\x`) + strings.Count(t.Text, `\u`); n > 0 && n*4 > len(t.Text)/2 {
+				c.escaped++
+			}
+			if encodedText(t.Text) {
+				c.encoded++
+			}
+			if order(t.Text) {
+				c.splitOrder++
+			}
+		case js.Punct:
+			c.punct++
+			if strings.Contains("[]()!+", t.Text) {
+				c.jsfuck++
+			}
+			if t.Text == "[" && (prev.Kind == js.Word || prev.Text == ")" || prev.Text == "]") {
+				c.bracketed++
+			}
+			if t.Text == "(" && prev.Kind == js.Word {
+				c.calls++
+			}
+		case js.Newline:
+			c.newlines++
+		}
+		if t.Kind != js.Number && t.Text != "," && t.Kind != js.Space && t.Kind != js.Newline {
+			run = 0
+		}
+		if t.Kind != js.Space && t.Kind != js.Newline && t.Kind != js.Comment {
+			prev = t
+		}
+		return true
+	})
+	return c.score(len(names))
+}
+
+func (c *counts) score(names int) Score {
+	var s Score
+	tokens := float64(max(c.words+c.punct+c.strings+c.numbers, 1))
+	best := 0.0
+	add := func(name string, value, weight float64) {
+		if value <= 0 {
+			return
+		}
+		added := math.Min(value, 1) * weight
+		s.Value += added
+		s.Features = append(s.Features, report.Feature{Name: name, Value: round(value), Added: round(added)})
+		if added > best {
+			best, s.Kind = added, name
+		}
+	}
+	words := float64(max(c.words, 1))
+	hex := float64(c.hexNames) / words
+	if c.hexNames >= 8 {
+		add("machine-made names", hex*4, 0.7)
+	}
+	if c.hexNumbers >= 10 {
+		add("hexadecimal numbers", float64(c.hexNumbers)/float64(max(c.numbers, 1))*float64(c.hexNumbers)/tokens*12, 0.25)
+	}
+	if c.strings >= 4 {
+		add("escaped strings", float64(c.escaped)/float64(c.strings)*2-0.2, 0.5)
+		if c.fromCharCode > 0 || hex > 0.05 {
+			add("encoded strings", float64(c.encoded)/float64(c.strings)*2-0.5, 0.3)
+		}
+	} else if c.escaped > 0 && c.longest > 200 {
+		add("escaped strings", 1, 0.5)
+	}
+	if fuck := float64(c.jsfuck) / tokens; fuck > 0.9 && c.punct > 300 {
+		add("few punctuators only", 1, 1)
+	}
+	if c.splitOrder > 0 && c.switches > 0 {
+		add("flattened control flow", 1, 0.5)
+	}
+	if c.charCodes > 60 && c.fromCharCode > 0 && c.bytes < 200_000 {
+		add("character codes", float64(c.charCodes)/200, 0.5)
+	}
+	if c.longest > 1000 && c.bytes < 400_000 && float64(c.longest)/float64(c.bytes) > 0.4 && c.fromCharCode > 0 {
+		add("one long string and a decoder", 1, 0.5)
+	}
+	s.Value = math.Min(s.Value, 1)
+	return s
+}
+
+// hexName reports a name as obfuscators make them: _0x and hexadecimal digits, or look-alikes of O and 0, I and l.
+func hexName(w string) bool {
+	if strings.HasPrefix(w, "_0x") && len(w) >= 5 {
+		return true
+	}
+	if len(w) < 6 {
+		return false
+	}
+	for i := 0; i < len(w); i++ {
+		switch w[i] {
+		case 'O', '0', '_', 'I', 'l', '1', '$':
+		default:
+			return false
+		}
+	}
+	return strings.ContainsAny(w, "O0Il1")
+}
+
+// encodedText reports a string that looks like base64, hexadecimal or another dense encoding.
+func encodedText(s string) bool {
+	if len(s) < 12 {
+		return false
+	}
+	s = s[1 : len(s)-1]
+	lower, upper, digits, other := 0, 0, 0, 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z':
+			lower++
+		case c >= 'A' && c <= 'Z':
+			upper++
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '+' || c == '/' || c == '=' || c == '\\':
+		default:
+			other++
+		}
+	}
+	return other == 0 && lower > 0 && upper > 1 && digits > 0
+}
+
+// order reports the string of a flattened block's order: 3|0|1|2.
+func order(s string) bool {
+	if len(s) < 7 || strings.Count(s, "|") < 2 {
+		return false
+	}
+	for i := 1; i < len(s)-1; i++ {
+		if s[i] != '|' && (s[i] < '0' || s[i] > '9') {
+			return false
+		}
+	}
+	return true
+}

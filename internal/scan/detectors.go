@@ -1,0 +1,20 @@
+package scan
+
+import (
+	"github.com/donapi/donapi/internal/detect"
+	"github.com/donapi/donapi/internal/detect/archive"
+	"github.com/donapi/donapi/internal/detect/hiddentext"
+	"github.com/donapi/donapi/internal/detect/manifest"
+	"github.com/donapi/donapi/internal/detect/obfuscation"
+)
+
+// Input is what detectors look at.
+type Input = detect.Subject
+
+// detectors are all detectors of shape, in the order in which they run.
+var detectors = []*detect.Detector{
+	archive.Detector,
+	manifest.Detector,
+	obfuscation.Detector,
+	hiddentext.Detector,
+}
