@@ -10,7 +10,6 @@ package scan
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 
@@ -117,15 +116,4 @@ func read(s Subject) (*artifact.Artifact, error) {
 		return nil, fmt.Errorf("%s: %w", s.Target, err)
 	}
 	return a, nil
-}
-
-// encode and decode carry subjects and analyses between processes.
-func encode(v any) ([]byte, error) { return json.Marshal(v) }
-
-func decode[T any](b []byte) (*T, error) {
-	var v T
-	if err := json.Unmarshal(b, &v); err != nil {
-		return nil, err
-	}
-	return &v, nil
 }
