@@ -213,7 +213,7 @@ func (t *tarball) read(body io.Reader) error {
 		case tar.TypeSymlink, tar.TypeLink:
 			t.note(Link, h.Name, "to "+visible(h.Linkname))
 			continue
-		case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse:
+		case tar.TypeReg, '\x00', tar.TypeGNUSparse:
 		default:
 			t.note(Device, h.Name, fmt.Sprintf("type %q", h.Typeflag))
 			continue

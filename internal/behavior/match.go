@@ -153,16 +153,16 @@ func (m *matcher) behavior(x *Behavior) []report.Finding {
 	seen := map[string]bool{}
 	for _, ch := range chains {
 		f := m.finding(x, ch)
-		key := fmt.Sprint(f.Phase)
-		for _, e := range f.Evidence {
-			key += fmt.Sprintf("|%s:%d:%d", e.File, e.Line, e.Col)
+		// The same sources reaching several sinks, or one sink reached in several ways, is one finding.
+		sources, sink := fmt.Sprint(f.Phase), f.Evidence[len(f.Evidence)-1]
+		for _, e := range f.Evidence[:len(f.Evidence)-1] {
+			sources += fmt.Sprintf("|%s:%d:%d:%s", e.File, e.Line, e.Col, e.API)
 		}
-		lastEv := f.Evidence[len(f.Evidence)-1]
-		place := fmt.Sprintf("%s:%d:%s", lastEv.File, lastEv.Line, lastEv.API)
-		if seen[key] || seen[place] {
+		place := fmt.Sprintf("%s:%d:%s", sink.File, sink.Line, sink.API)
+		if len(f.Evidence) > 1 && seen[sources] || seen[place] {
 			continue
 		}
-		seen[key], seen[place] = true, true
+		seen[sources], seen[place] = true, true
 		if out = append(out, f); len(out) == perBehavior {
 			break
 		}

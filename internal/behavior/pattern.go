@@ -49,7 +49,6 @@ type Step struct {
 	Guarded  bool              `yaml:"guarded"`  // stands under a condition that reads something
 
 	args, notArgs map[string]*regexp.Regexp
-	api           []string
 }
 
 // Modifier raises or lowers the severity when a call of the trace matches it.

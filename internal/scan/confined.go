@@ -103,9 +103,6 @@ var checks = []detect.Check{
 	{ID: "analyser/killed", Title: "kills whoever analyses it", Severity: report.Medium, Doc: "The confined process died at this file, and again in a fresh one."},
 }
 
-// Checks documents the findings that the pipeline itself can make.
-func Checks() []detect.Check { return checks }
-
 func (c *Confined) survived(a *Analysis, deaths []*confine.Died) {
 	if len(deaths) == 0 {
 		return

@@ -18,3 +18,12 @@ var detectors = []*detect.Detector{
 	obfuscation.Detector,
 	hiddentext.Detector,
 }
+
+// AllChecks documents every finding that does not come from the behaviours.
+func AllChecks() []detect.Check {
+	out := append([]detect.Check(nil), checks...)
+	for _, d := range detectors {
+		out = append(out, d.Checks...)
+	}
+	return out
+}

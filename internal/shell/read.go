@@ -771,7 +771,7 @@ func (x *reading) inside(name string, cmd *command, words []word, in word, id ca
 		case "sh", "cmd", "powershell":
 			x.read(s, lang, depth+1)
 		case "js":
-			if len(x.codes) < 50 {
+			if ok && len(x.codes) < 50 {
 				x.codes = append(x.codes, Code{Lang: lang, Text: s, By: id})
 			}
 		default:

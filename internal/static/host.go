@@ -294,10 +294,8 @@ func (ev *evaluator) writeHost(a *Abstract, full, key string, val Value) {
 		ev.record(callseq.KindSet, full, recvOf(a), []Value{val})
 	case a.path == "process.env":
 		ev.record(callseq.KindSet, "process.env", nil, []Value{key, val})
-	case isFn && strings.HasPrefix(key, "on"):
-		// a handler: req.onload = f
 	}
-	if isFn {
+	if isFn { // a handler, as in req.onload = f
 		ev.schedule(f, a, ev.handlerArgs(a, strings.TrimPrefix(key, "on")), ev.causeOf(a), 0)
 	}
 }

@@ -274,9 +274,7 @@ func (ev *evaluator) resolve(from *module, name string, esm bool) Value {
 	if from != nil && from.js != nil {
 		p = from.js.Path
 	}
-	if strings.HasPrefix(name, "file://") {
-		name = strings.TrimPrefix(name, "file://")
-	}
+	name = strings.TrimPrefix(name, "file://")
 	if strings.HasPrefix(name, ev.root+"/") {
 		if m := ev.program.Resolver.Lookup(strings.TrimPrefix(name, ev.root+"/")); m != nil {
 			return ev.valueOf(m, esm)

@@ -178,9 +178,7 @@ func (ev *evaluator) settlePromise(p *promise, state uint8, v Value) {
 		return
 	}
 	p.state, p.value = state, v
-	for _, r := range p.reactions {
-		ev.micro = append(ev.micro, r)
-	}
+	ev.micro = append(ev.micro, p.reactions...)
 	p.reactions = nil
 }
 

@@ -86,7 +86,6 @@ type evaluator struct {
 	steps       int64
 	total       int64
 	memory      int64
-	checks      int
 	unknownOps  int
 	uncaught    int
 

@@ -84,10 +84,6 @@ type function struct {
 	derived bool
 	fields  []field
 	home    *Object // where super looks from
-	runs    int
-	memo    map[string]Value
-	active  int
-	depthOK bool
 }
 
 type field struct {
@@ -103,8 +99,7 @@ type frame struct {
 	slots []Value
 	up    *frame
 	scope *js.Scope
-	dyn   map[string]Value // bindings added by direct eval
-	with  Value            // object of a with statement
+	with  Value // object of a with statement
 	born  int32
 }
 
@@ -221,18 +216,19 @@ type Abstract struct {
 	ns    bool       // a module namespace
 }
 
-var small [1280]Value
-var latin [256]Value
+// Boxing numbers and characters at each use would be the evaluator's largest cost.
+var small = func() (t [1280]Value) {
+	for i := range t {
+		t[i] = float64(i - 256)
+	}
+	return t
+}()
 
-// Boxing these at each use would be the evaluator's largest cost.
-var smallOnce = func() bool {
-	for i := range small {
-		small[i] = float64(i - 256)
+var latin = func() (t [256]Value) {
+	for i := range t {
+		t[i] = string(rune(i))
 	}
-	for i := range latin {
-		latin[i] = string(rune(i))
-	}
-	return true
+	return t
 }()
 
 func num(f float64) Value {
@@ -240,13 +236,6 @@ func num(f float64) Value {
 		return small[i+256]
 	}
 	return f
-}
-
-func char(r rune) Value {
-	if r >= 0 && r < 256 {
-		return latin[r]
-	}
-	return string(r)
 }
 
 func unknown(kind callseq.ValueKind, fl flows) *Abstract { return &Abstract{kind: kind, flows: fl} }

@@ -1,0 +1,31 @@
+# make test is the whole check: what .ci/run calls, and what a newcomer runs.
+GO ?= go
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck
+FUZZTIME ?= 1m
+
+.PHONY: build test lint vuln fuzz bench
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/donapi ./cmd/donapi
+
+test: lint
+	$(GO) test ./...
+	@$(MAKE) --no-print-directory vuln
+
+lint:
+	@test -z "$$(gofmt -l cmd internal knowledge)" || { gofmt -l cmd internal knowledge; echo "not gofmt-ed"; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+# The vulnerability database is a service on the network: without it the check is skipped, and says so.
+vuln:
+	@out=$$($(GO) run golang.org/x/vuln/cmd/govulncheck ./... 2>&1); code=$$?; \
+	if echo "$$out" | grep -qiE "fetching vulnerabilities|no such host|dial tcp|403|404|forbidden|not available|connection refused|proxyconnect"; then echo "govulncheck: SKIPPED, its database cannot be reached"; \
+	else echo "$$out"; exit $$code; fi
+
+fuzz:
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	  echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...

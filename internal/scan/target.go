@@ -1,0 +1,142 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/donapi/donapi/internal/npm"
+	"github.com/donapi/donapi/internal/report"
+)
+
+// Source fetches packages from a registry.
+type Source interface {
+	Resolve(ctx context.Context, s npm.Spec) (npm.PackumentVersion, error)
+	Tarball(ctx context.Context, url string, sum npm.Integrity) ([]byte, error)
+}
+
+// Item is one package that a target names, not yet fetched.
+type Item struct {
+	Target string
+	Load   func(ctx context.Context) (Subject, error)
+}
+
+// maxLocal bounds a tarball or lock file read from disk or standard input, bytes.
+const maxLocal = 512 << 20
+
+// Expand lists the packages that a target names. A target is a file or folder when it exists as such or is written as a path; - is a
+// tarball on standard input; http and https name a tarball; all else is a package in the registry. A lock file names every package
+// that it resolved. note receives what a user should know of the choice.
+func Expand(target string, src Source, stdin io.Reader, note func(string)) ([]Item, error) {
+	if target == "-" {
+		return []Item{{Target: "-", Load: func(context.Context) (Subject, error) {
+			data, err := io.ReadAll(io.LimitReader(stdin, maxLocal))
+			return Subject{Target: "-", Tarball: data}, err
+		}}}, nil
+	}
+	if strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://") {
+		return []Item{{Target: target, Load: func(ctx context.Context) (Subject, error) {
+			data, err := src.Tarball(ctx, target, "")
+			return Subject{Target: target, Tarball: data}, err
+		}}}, nil
+	}
+	st, err := os.Stat(target)
+	pathlike := strings.HasPrefix(target, ".") || strings.HasPrefix(target, "/") || strings.HasPrefix(target, "~") || filepath.IsAbs(target) || strings.Contains(target, `\`)
+	switch {
+	case err == nil && st.IsDir():
+		if !pathlike && npm.ValidName(target) {
+			note(fmt.Sprintf("%s is a folder here and is scanned as one; for the package of that name write %s@latest", target, target))
+		}
+		return []Item{{Target: target, Load: func(context.Context) (Subject, error) { return Subject{Target: target, Folder: target}, nil }}}, nil
+	case err == nil:
+		if base := filepath.Base(target); strings.HasSuffix(base, ".json") {
+			return lockfile(target, src)
+		}
+		return []Item{{Target: target, Load: func(context.Context) (Subject, error) {
+			data, err := readLimited(target)
+			return Subject{Target: target, Tarball: data}, err
+		}}}, nil
+	case pathlike || strings.HasSuffix(target, ".tgz") || strings.HasSuffix(target, ".json"):
+		return nil, fmt.Errorf("%s: no such file or folder", target)
+	}
+	spec, err := npm.ParseSpec(target)
+	if err != nil {
+		return nil, err
+	}
+	return []Item{{Target: target, Load: func(ctx context.Context) (Subject, error) {
+		v, err := src.Resolve(ctx, spec)
+		if err != nil {
+			return Subject{}, err
+		}
+		return fetch(ctx, src, target, v.Dist.Tarball, v.Dist.Sum())
+	}}}, nil
+}
+
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxLocal+1))
+	if len(data) > maxLocal {
+		return nil, fmt.Errorf("%s: beyond %d MB", path, maxLocal>>20)
+	}
+	return data, err
+}
+
+func fetch(ctx context.Context, src Source, target, url string, sum npm.Integrity) (Subject, error) {
+	data, err := src.Tarball(ctx, url, sum)
+	if err != nil {
+		return Subject{}, err
+	}
+	s := Subject{Target: target, Tarball: data}
+	if sum.Weak() {
+		what := "sha1 only"
+		if sum == "" {
+			what = "nothing"
+		}
+		s.Notes = append(s.Notes, report.Finding{ID: "registry/weak-integrity", Title: "vouched for by " + what, Severity: report.Info, Confidence: report.ByShape, Evidence: []report.Evidence{{Text: string(sum)}}})
+	}
+	return s, nil
+}
+
+func lockfile(path string, src Source) ([]Item, error) {
+	data, err := readLimited(path)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := npm.ParseLockfile(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(locked) == 0 {
+		return nil, fmt.Errorf("%s: %w", path, errors.New("no package from a registry is locked"))
+	}
+	var out []Item
+	for _, l := range locked {
+		target := l.String()
+		out = append(out, Item{Target: target, Load: func(ctx context.Context) (Subject, error) {
+			url, sum := l.Resolved, l.Integrity
+			if !strings.HasPrefix(url, "http") {
+				if url != "" {
+					return Subject{}, fmt.Errorf("%s: resolved from %s, which is not a registry and is not fetched", target, url)
+				}
+				v, err := src.Resolve(ctx, npm.Spec{Name: l.Name, Want: l.Version.Version})
+				if err != nil {
+					return Subject{}, err
+				}
+				url = v.Dist.Tarball
+				if sum == "" {
+					sum = v.Dist.Sum()
+				}
+			}
+			return fetch(ctx, src, target, url, sum)
+		}})
+	}
+	return out, nil
+}
