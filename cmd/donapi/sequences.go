@@ -60,7 +60,7 @@ as known, where each value came from (flows, by call ID), phase, entry, conditio
 					if phase != "" && string(c.Phase) != phase || entry != "" && c.Entry != entry {
 						continue
 					}
-					l := line{Call: *c, File: r.Trace.File(c.Pos), Types: k.Base.Types(c)}
+					l := line{Call: *c, File: r.Trace.File(c.Pos), Types: k.Base.Types(r.Trace, c)}
 					if c.Pos.Layer < len(r.Trace.Layers) {
 						l.Layer = r.Trace.Layers[c.Pos.Layer].How
 					}

@@ -22,16 +22,19 @@ type API struct {
 // TypeRule gives a behaviour type, if all conditions hold.
 type TypeRule struct {
 	Type string
+	Of   string // the argument whose path class refines the type; empty for every argument that is a path
 	When []Condition
 }
 
-// Condition compares an argument: a path as in callseq.Call.ArgAt, an operator (is, not, has, class, absent, present) and a value.
+// Condition compares an argument: a path as in callseq.Call.ArgAt, an operator and a value. The operators are described in
+// knowledge/apis/README.md.
 type Condition struct {
 	Path, Op, Value string
 }
 
-// ArgRole says what an argument is for. Roles: path, path2, data, command, argv, file, code, url, host, port, options, headers,
-// name, key, callback, listener, encoding, flags, mode, delay, module.
+// ArgRole says what an argument is for: path and path2 (of a file), handle (of an open file), file (a program or script), variable
+// (of the environment), data, command, argv, code, url, host, port, options, headers, name, key, callback, listener, encoding,
+// flags, mode, delay, module.
 type ArgRole struct {
 	Path string // as in callseq.Call.ArgAt; index -1 is the last argument
 	Role string

@@ -49,7 +49,7 @@ func (b *Base) matcher(t *callseq.Trace, s Subject) *matcher {
 	m.types = make([][]string, len(t.Calls))
 	m.flows = make([]map[callseq.ID]callseq.Via, len(t.Calls))
 	for i := range t.Calls {
-		m.types[i] = b.Types(&t.Calls[i])
+		m.types[i] = b.Types(t, &t.Calls[i])
 		for _, ty := range m.types[i] {
 			m.byType[ty] = append(m.byType[ty], t.Calls[i].ID)
 		}

@@ -1,147 +1,146 @@
 package behavior
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/donapi/donapi/internal/callseq"
 )
 
+// stanza is one block of knowledge/apis: the APIs it names share what it says.
+type stanza struct {
+	line int // of the first name
+	apis []*API
+}
+
 // parseStanzas reads one file of knowledge/apis. The format is described in knowledge/apis/README.md.
-func parseStanzas(file string, data []byte) ([]*API, error) {
-	var out []*API
-	var names []string
-	var body []string
-	start := 0
-	flush := func() error {
-		if names == nil {
-			return nil
-		}
-		for _, n := range names {
-			forms, err := stanza(n, body)
-			if err != nil {
-				return fmt.Errorf("%s:%d: %s: %w", file, start, n, err)
-			}
-			out = append(out, forms...)
-		}
-		names, body = nil, nil
-		return nil
-	}
-	sc := bufio.NewScanner(bytes.NewReader(data))
-	for n := 1; sc.Scan(); n++ {
-		line := sc.Text()
+func parseStanzas(file string, data []byte) ([]stanza, error) {
+	var out []stanza
+	var cur *reader
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
 		if i := strings.Index(line, " # "); i >= 0 {
 			line = line[:i]
 		}
-		trimmed := strings.TrimSpace(line)
+		t := strings.TrimSpace(line)
 		switch {
-		case trimmed == "" || trimmed[0] == '#':
+		case t == "" || t[0] == '#':
 		case line[0] == ' ' || line[0] == '\t':
-			if names == nil {
+			if cur == nil {
 				return nil, fmt.Errorf("%s:%d: a property before any name", file, n)
 			}
-			body = append(body, trimmed)
+			key, rest, _ := strings.Cut(t, " ")
+			if err := cur.property(key, strings.TrimSpace(rest)); err != nil {
+				return nil, fmt.Errorf("%s:%d: %s: %w", file, n, cur.names[0], err)
+			}
 		default:
-			if len(body) > 0 || names == nil {
-				if err := flush(); err != nil {
-					return nil, err
+			if cur == nil || cur.started {
+				out = append(out, cur.end()...)
+				cur = &reader{line: n}
+				cur.api.Kind = callseq.KindCall
+			}
+			for _, name := range strings.Fields(t) {
+				if !validName(name) {
+					return nil, fmt.Errorf("%s:%d: %q is no name of an API", file, n, name)
 				}
-				start = n
-			}
-			names = append(names, strings.Fields(trimmed)...)
-		}
-	}
-	if err := flush(); err != nil {
-		return nil, err
-	}
-	return out, sc.Err()
-}
-
-// form is one of the shapes that a name ending in * stands for: how its value surfaces.
-type form struct{ name, on string }
-
-func forms(name string) []form {
-	base, ok := strings.CutSuffix(name, "*")
-	if !ok {
-		return []form{{name, ""}}
-	}
-	mod, fn, _ := strings.Cut(base, ".")
-	switch mod {
-	case "fs":
-		return []form{{base, "callback 1"}, {base + "Sync", "return"}, {"fs.promises." + fn, "promise"}}
-	case "dns":
-		return []form{{base, "callback 1"}, {"dns.promises." + fn, "promise"}}
-	}
-	return []form{{base, "callback 1"}, {base + "Sync", "return"}}
-}
-
-func stanza(name string, body []string) ([]*API, error) {
-	var out []*API
-	for _, f := range forms(name) {
-		a := &API{Name: f.name, Kind: callseq.KindCall}
-		for _, line := range body {
-			key, rest, _ := strings.Cut(line, " ")
-			if err := a.property(key, strings.TrimSpace(rest), f.on); err != nil {
-				return nil, err
+				cur.names = append(cur.names, name)
 			}
 		}
-		out = append(out, a)
 	}
-	return out, nil
+	return append(out, cur.end()...), nil
 }
 
-func (a *API) property(key, rest, on string) error {
+// validName keeps punctuation of other formats, as a comma or a colon, from becoming part of a name.
+func validName(s string) bool {
+	return s[0] != '.' && s[len(s)-1] != '.' && !strings.ContainsAny(s, ",:;\"'()[]{}|=") && !strings.Contains(s, "..")
+}
+
+// reader collects one stanza.
+type reader struct {
+	line    int
+	names   []string
+	api     API      // all that the names have in common
+	values  []Result // of "result value", which each name gives in its own way
+	started bool     // a property was read: the next name begins another stanza
+}
+
+// end makes the APIs of the stanza. They share their lists.
+func (r *reader) end() []stanza {
+	if r == nil {
+		return nil
+	}
+	s := stanza{line: r.line}
+	apis := make([]API, len(r.names))
+	byForm := map[Result][]Result{}
+	for i, n := range r.names {
+		a := &apis[i]
+		*a = r.api
+		a.Name = n
+		if len(r.names) > 1 {
+			a.Spell = nil // other spellings belong to one name
+			if i == 0 {
+				a.Spell = r.api.Spell
+			}
+		}
+		if len(r.values) > 0 {
+			f := form(n)
+			if byForm[f] == nil {
+				rs := slices.Clone(r.api.Results)
+				for _, v := range r.values {
+					v.On, v.Arg = f.On, f.Arg
+					rs = append(rs, v)
+				}
+				byForm[f] = rs
+			}
+			a.Results = byForm[f]
+		}
+		s.apis = append(s.apis, a)
+	}
+	return []stanza{s}
+}
+
+// form tells by Node's own naming how a function hands over its value: members of a promises object promise it, names in Sync return
+// it, the others give it to a callback after the error.
+func form(name string) Result {
+	switch {
+	case strings.Contains(name, ".promises."):
+		return Result{On: "promise"}
+	case strings.HasSuffix(name, "Sync"):
+		return Result{On: "return"}
+	}
+	return Result{On: "callback", Arg: 1}
+}
+
+func (r *reader) property(key, rest string) error {
+	r.started = true
 	w := strings.Fields(rest)
+	if len(w) == 0 {
+		return fmt.Errorf("%s: empty", key)
+	}
+	a := &r.api
 	switch key {
 	case "kind":
-		switch k := callseq.Kind(rest); k {
-		case callseq.KindCall, callseq.KindNew, callseq.KindGet, callseq.KindSet:
-			a.Kind = k
-		default:
+		a.Kind = callseq.Kind(rest)
+		if !slices.Contains([]callseq.Kind{callseq.KindCall, callseq.KindNew, callseq.KindGet, callseq.KindSet}, a.Kind) {
 			return fmt.Errorf("unknown kind %q", rest)
 		}
 	case "type":
-		if len(w) == 0 {
-			return fmt.Errorf("type without a name")
-		}
-		t := TypeRule{Type: w[0]}
-		if len(w) > 1 {
-			if w[1] != "when" {
-				return fmt.Errorf("type %s: want when, not %q", w[0], w[1])
-			}
-			for _, c := range strings.Split(strings.Join(w[2:], " "), " and ") {
-				f := strings.Fields(c)
-				if len(f) < 2 {
-					return fmt.Errorf("type %s: condition %q is too short", w[0], c)
-				}
-				switch f[1] {
-				case "is", "not", "has", "absent", "present":
-				default:
-					return fmt.Errorf("type %s: unknown operator %q", w[0], f[1])
-				}
-				t.When = append(t.When, Condition{Path: f[0], Op: f[1], Value: strings.Join(f[2:], " ")})
-			}
-		}
-		a.Types = append(a.Types, t)
+		return r.typeRule(w)
 	case "arg":
-		if len(w) != 2 {
+		if len(w) != 2 || !validPath(w[0]) {
 			return fmt.Errorf("arg: want a path and a role, not %q", rest)
+		}
+		if !slices.Contains(roles, w[1]) {
+			return fmt.Errorf("arg: unknown role %q", w[1])
 		}
 		a.Args = append(a.Args, ArgRole{w[0], w[1]})
 	case "result":
-		return a.result(w, on)
+		return r.result(w)
 	case "flow":
-		if len(w) < 2 {
-			return fmt.Errorf("flow: want from and to, not %q", rest)
-		}
-		f := FlowRule{From: w[0], To: w[1], Via: callseq.Copy}
-		if len(w) > 2 {
-			f.Via = callseq.Via(w[2])
-		}
-		a.Flows = append(a.Flows, f)
+		return r.flow(w)
 	case "spell":
 		a.Spell = append(a.Spell, w...)
 	case "model":
@@ -156,58 +155,139 @@ func (a *API) property(key, rest, on string) error {
 	return nil
 }
 
-func (a *API) result(w []string, on string) error {
-	if len(w) == 0 {
-		return fmt.Errorf("result: empty")
+var roles = []string{"path", "path2", "handle", "data", "command", "argv", "file", "code", "url", "host", "port", "options", "headers", "name",
+	"variable", "key", "callback", "listener", "encoding", "flags", "mode", "delay", "module"}
+
+// operators of conditions, and whether they take a value.
+var operators = map[string]bool{"is": true, "not": true, "has": true, "base": true, "kind": true, "opens": true, "over": true, "host": true, "path": true,
+	"absent": false, "present": false, "function": false}
+
+func (r *reader) typeRule(w []string) error {
+	t := TypeRule{Type: w[0]}
+	if strings.ToUpper(w[0]) != w[0] {
+		return fmt.Errorf("type %s: want capitals", w[0])
 	}
-	r := Result{On: w[0]}
+	w = w[1:]
+	if len(w) > 0 && w[0] == "of" {
+		if len(w) < 2 || !validPath(w[1]) {
+			return fmt.Errorf("type %s: want an argument after of", t.Type)
+		}
+		t.Of, w = w[1], w[2:]
+	}
+	if len(w) > 0 && w[0] == "written" {
+		t.When, w = append(t.When, Condition{Op: "written"}), w[1:]
+	}
+	if len(w) > 0 {
+		if w[0] != "when" {
+			return fmt.Errorf("type %s: want when, not %q", t.Type, w[0])
+		}
+		for _, c := range strings.Split(strings.Join(w[1:], " "), " and ") {
+			cond, err := condition(strings.Fields(c))
+			if err != nil {
+				return fmt.Errorf("type %s: %w", t.Type, err)
+			}
+			t.When = append(t.When, cond)
+		}
+	}
+	r.api.Types = append(r.api.Types, t)
+	return nil
+}
+
+func condition(f []string) (Condition, error) {
+	if len(f) < 2 || !validPath(f[0]) {
+		return Condition{}, fmt.Errorf("want a condition as \"0 is x\", not %q", strings.Join(f, " "))
+	}
+	takes, known := operators[f[1]]
+	if !known {
+		return Condition{}, fmt.Errorf("unknown operator %q", f[1])
+	}
+	if takes != (len(f) > 2) {
+		return Condition{}, fmt.Errorf("operator %s: a value too many or too few", f[1])
+	}
+	return Condition{Path: f[0], Op: f[1], Value: strings.Join(f[2:], " ")}, nil
+}
+
+func (r *reader) result(w []string) error {
+	res := Result{On: w[0]}
 	w = w[1:]
 	number := func() error {
 		if len(w) == 0 {
-			return fmt.Errorf("result %s: want a number", r.On)
+			return fmt.Errorf("result %s: want the number of a parameter", res.On)
 		}
 		n, err := strconv.Atoi(w[0])
-		if err != nil {
-			return fmt.Errorf("result %s: %w", r.On, err)
+		if err != nil || n < 0 || n > 16 {
+			return fmt.Errorf("result %s: %q is no number of a parameter", res.On, w[0])
 		}
-		r.Arg, w = n, w[1:]
+		res.Arg, w = n, w[1:]
 		return nil
 	}
-	switch r.On {
-	case "value":
-		if on == "" {
-			return fmt.Errorf("result value: only for names that end in *")
-		}
-		kind, n, _ := strings.Cut(on, " ")
-		r.On = kind
-		r.Arg, _ = strconv.Atoi(n)
+	switch res.On {
+	case "return", "promise", "value":
 	case "callback", "listener":
 		if err := number(); err != nil {
 			return err
 		}
 	case "event":
 		if len(w) == 0 {
-			return fmt.Errorf("result event: want a name")
+			return fmt.Errorf("result event: want its name")
 		}
-		r.Event, w = w[0], w[1:]
+		res.Event, w = w[0], w[1:]
 		if err := number(); err != nil {
 			return err
 		}
-	case "return", "promise":
 	default:
-		return fmt.Errorf("unknown result %q", r.On)
+		return fmt.Errorf("unknown result %q", res.On)
 	}
-	for _, x := range w {
-		if x == "source" {
-			r.Source = true
-		} else if x != "-" {
-			r.Type = x
+	if len(w) > 0 && w[len(w)-1] == "source" {
+		res.Source, w = true, w[:len(w)-1]
+	}
+	if len(w) > 0 {
+		if w[0] != "-" {
+			res.Type = w[0]
 		}
+		w = w[1:]
 	}
-	// The forms of one name share their lines: what only the callback form has does not surface in the others.
-	if on == "return" && r.On == "callback" || on == "callback 1" && r.On == "return" && r.Source || on == "promise" && r.On != "promise" {
-		return nil
+	if len(w) > 0 {
+		return fmt.Errorf("result %s: do not know %q", res.On, w[0])
 	}
-	a.Results = append(a.Results, r)
+	if res.On == "value" {
+		r.values = append(r.values, res)
+	} else {
+		r.api.Results = append(r.api.Results, res)
+	}
 	return nil
+}
+
+var vias = []callseq.Via{callseq.Copy, callseq.Decode, callseq.Encode, callseq.Encrypt, callseq.Decrypt, callseq.File, callseq.Env, callseq.Argv, callseq.IPC}
+
+func (r *reader) flow(w []string) error {
+	if len(w) < 2 || len(w) > 3 {
+		return fmt.Errorf("flow: want from, to and how, not %q", strings.Join(w, " "))
+	}
+	f := FlowRule{From: w[0], To: w[1], Via: callseq.Copy}
+	if len(w) > 2 {
+		f.Via = callseq.Via(w[2])
+	}
+	if !slices.Contains(vias, f.Via) {
+		return fmt.Errorf("flow: unknown way %q", f.Via)
+	}
+	to := strings.TrimPrefix(f.To, "file:")
+	if !validPath(f.From) || !validPath(to) && !slices.Contains([]string{"return", "promise", "callback"}, f.To) {
+		return fmt.Errorf("flow: cannot go from %s to %s", f.From, f.To)
+	}
+	r.api.Flows = append(r.api.Flows, f)
+	return nil
+}
+
+// validPath reports a path of an argument: a number or this, then names of fields.
+func validPath(p string) bool {
+	head, rest, more := strings.Cut(p, ".")
+	if more && rest == "" {
+		return false
+	}
+	if head == "this" {
+		return true
+	}
+	n, err := strconv.Atoi(head)
+	return err == nil && n >= -1 && n <= 16
 }

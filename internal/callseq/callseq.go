@@ -269,23 +269,31 @@ func (v *Value) Field(name string) *Value {
 	return nil
 }
 
-// ArgAt returns the value at a path: an argument index, then field names, separated by dots, as "0.headers.cookie".
+// ArgAt returns the value at a path: an argument index, then field names, separated by dots, as "0.headers.cookie". The index -1 is
+// the last argument; "this" is the receiver.
 func (c *Call) ArgAt(path string) *Value {
 	head, rest, _ := strings.Cut(path, ".")
-	if head == "this" {
-		return c.Recv
-	}
-	n := 0
-	for _, r := range head {
-		if r < '0' || r > '9' || n > 1000 {
+	v := c.Recv
+	switch head {
+	case "this":
+	case "-1":
+		if len(c.Args) == 0 {
 			return nil
 		}
-		n = n*10 + int(r-'0')
+		v = &c.Args[len(c.Args)-1]
+	default:
+		n := 0
+		for _, r := range head {
+			if r < '0' || r > '9' || n > 1000 {
+				return nil
+			}
+			n = n*10 + int(r-'0')
+		}
+		if head == "" || n >= len(c.Args) {
+			return nil
+		}
+		v = &c.Args[n]
 	}
-	if head == "" || n >= len(c.Args) {
-		return nil
-	}
-	v := &c.Args[n]
 	for rest != "" && v != nil {
 		head, rest, _ = strings.Cut(rest, ".")
 		v = v.Field(head)

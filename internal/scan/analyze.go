@@ -236,7 +236,7 @@ func (s *stages) commandOf(c *callseq.Call) {
 			texts = append(texts, *v)
 			texts = append(texts, v.Alts...)
 		}
-	} else if p := api.Role("file"); p != "" && strings.Contains(strings.Join(s.k.Base.Types(c), " "), "PROCESS_") {
+	} else if p := api.Role("file"); p != "" && strings.Contains(strings.Join(s.k.Base.Types(s.out.Trace, c), " "), "PROCESS_") {
 		if v := c.ArgAt(p); v != nil {
 			texts = append(texts, argvText(v, c.ArgAt(api.Role("argv"))))
 		}

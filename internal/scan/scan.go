@@ -15,6 +15,7 @@ import (
 
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/behavior"
+	"github.com/donapi/donapi/internal/callseq"
 	"github.com/donapi/donapi/internal/report"
 	"github.com/donapi/donapi/internal/shell"
 	"github.com/donapi/donapi/internal/verdict"
@@ -82,7 +83,7 @@ func (s *Scanner) judge(a *Analysis, sub Subject) *report.Verdict {
 	fs = append(fs, sub.Notes...)
 	fs = append(fs, s.k.Base.Match(a.Trace, behavior.Subject{Name: a.Name, Hosts: a.Hosts})...)
 	report.SortFindings(fs)
-	r := verdict.Judge(verdict.Input{Findings: fs, Coverage: a.Coverage, Trace: a.Trace, Types: s.k.Base.Types})
+	r := verdict.Judge(verdict.Input{Findings: fs, Coverage: a.Coverage, Trace: a.Trace, Types: func(c *callseq.Call) []string { return s.k.Base.Types(a.Trace, c) }})
 	return &report.Verdict{SchemaVersion: report.SchemaVersion, Target: sub.Target, Scanner: "donapi " + Version, Knowledge: s.digest, Name: a.Name, Version: a.Version, Integrity: a.Integrity,
 		Level: r.Level, Why: r.Why, Preliminary: r.Preliminary, Categories: r.Categories, Findings: fs, Features: r.Features, Coverage: a.Coverage}
 }
