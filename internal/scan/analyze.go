@@ -50,11 +50,11 @@ func analyze(ctx context.Context, k *Knowledge, a *artifact.Artifact, note func(
 	cov.Entries = len(p.Entries)
 	cov.Outcomes = append(cov.Outcomes, reconstructOutcome(p))
 
-	s := &stages{k: k, a: a, p: p, out: out, note: note, shellOK: true}
+	s := &stages{k: k, a: a, p: p, out: out, note: note, shell: report.Outcome{Stage: "shell", Status: report.Ran}}
 	s.scripts()
 	s.evaluate(ctx, p)
 	s.commands(ctx)
-	cov.Outcomes = append(cov.Outcomes, s.static, s.shellOutcome())
+	cov.Outcomes = append(cov.Outcomes, s.static, s.shell)
 	for _, d := range detectors {
 		out.Findings = append(out.Findings, d.Run(&Input{Artifact: a, Program: p, Trace: out.Trace})...)
 		cov.Outcomes = append(cov.Outcomes, report.Outcome{Stage: "detect/" + d.Name, Status: report.Ran})
@@ -101,23 +101,29 @@ func reconstructOutcome(p *js.Program) report.Outcome {
 
 // stages holds what the stages of one analysis hand to each other.
 type stages struct {
-	k       *Knowledge
-	a       *artifact.Artifact
-	p       *js.Program
-	out     *Analysis
-	note    func(string)
-	static  report.Outcome
-	shellOK bool
-	inline  []js.Entry
-	read    map[string]bool
+	k      *Knowledge
+	a      *artifact.Artifact
+	p      *js.Program
+	out    *Analysis
+	note   func(string)
+	static report.Outcome
+	shell  report.Outcome
+	inline []js.Entry
+	read   map[string]bool
 }
 
-func (s *stages) shellOutcome() report.Outcome {
-	o := report.Outcome{Stage: "shell", Status: report.Ran}
-	if !s.shellOK {
-		o.Status, o.Reason, o.Reached = report.Partial, "a command was too long or too deep", true
+// shellRead adds the outcome of one text to that of the stage.
+func (s *stages) shellRead(o report.Outcome) {
+	if o.Status == report.Ran {
+		return
 	}
-	return o
+	s.shell.Status, s.shell.Reached = o.Status, s.shell.Reached || o.Reached
+	if s.shell.Reason == "" {
+		s.shell.Reason = o.Reason
+	}
+	if s.shell.Unseen = append(s.shell.Unseen, o.Unseen...); len(s.shell.Unseen) > 50 {
+		s.shell.Unseen = s.shell.Unseen[:50]
+	}
 }
 
 // scripts reads the command lines of lifecycle scripts and the shell files that they start.
@@ -156,8 +162,8 @@ func lineOf(raw []byte, entry string) int {
 
 // command reads one text and adds its calls. JavaScript that it carries is kept for the evaluator.
 func (s *stages) command(src shell.Source, line int) {
-	t, codes, ok := s.k.Shell.Read(src)
-	s.shellOK = s.shellOK && ok
+	t, codes, outcome := s.k.Shell.Read(src)
+	s.shellRead(outcome)
 	for i := range t.Calls {
 		t.Calls[i].Pos.Line, t.Calls[i].Pos.Col = line, 1
 	}
@@ -251,8 +257,8 @@ func (s *stages) commandOf(c *callseq.Call) {
 		}
 		s.read[key] = true
 		src := shell.Source{Text: negate(v), Phase: c.Phase, Entry: c.Entry, File: s.out.Trace.File(c.Pos), How: "shell", By: c.ID}
-		t, codes, ok := s.k.Shell.Read(src)
-		s.shellOK = s.shellOK && ok
+		t, codes, outcome := s.k.Shell.Read(src)
+		s.shellRead(outcome)
 		for i := range t.Calls {
 			t.Calls[i].Cause, t.Calls[i].Guards = -c.ID, c.Guards
 			t.Calls[i].Pos = callseq.Pos{Line: c.Pos.Line, Col: c.Pos.Col, Offset: c.Pos.Offset}

@@ -1,259 +1,129 @@
-// Package shell reads commands and yields the same calls as code does: lifecycle scripts, shell files, the command strings that
-// code hands to a shell. In goes a text, perhaps known in part; out comes a Trace in which every command is a call named
-// $shell.NAME, with the behaviour types that its table entry gives it, its words as arguments, and with what flows through pipes,
-// substitutions, variables and files. Code in another language that a command carries is handed out, not read. Nothing is run.
+// Package shell reads commands and yields the same calls as code does: lifecycle scripts, shell and batch files, PowerShell, and
+// the command strings that code hands to a shell. In goes a text, perhaps known only in part; out comes a Trace in which every
+// command is a call named $shell.NAME with the behaviour types that knowledge/shell gives it, its words as arguments, and flow
+// through pipes, substitutions, variables, redirections and files. A network command's first argument is where it connects to.
+//
+// Inline code in JavaScript is handed out for the evaluator; python, perl, ruby, php and PowerShell are read here by their tokens,
+// for what they fetch, send, decode and run. Nothing is executed and no file is opened; work is bounded by steps and bytes.
+//
+// Not promised: an exact shell. Both branches of every condition are read, a loop body is read once with every value its variable
+// takes, and text that is no POSIX shell is read line by line as cmd.exe would. What was cut shows in the Outcome.
 package shell
 
 import (
-	"fmt"
+	"cmp"
 	"io/fs"
+	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/donapi/donapi/internal/callseq"
+	"github.com/donapi/donapi/internal/report"
 )
 
 // Source is one text to read.
 type Source struct {
 	Text  callseq.Value // holes stand for what is not known; their flows are kept
-	Lang  string        // sh, cmd, powershell, python, perl, ruby; empty: whatever it looks like
+	Lang  string        // sh, cmd, powershell, python, perl, ruby, php; empty: sh, cmd or powershell, whichever it looks like
 	Phase callseq.Phase
 	Entry string
-	File  string // where it stands, for the layer
-	How   string // script:NAME, shell, file
-	By    callseq.ID
-	Files func(path string) ([]byte, bool) // files of the package that a command may start
+	File  string                           // where it stands, for the layer
+	How   string                           // script:NAME, shell, file
+	By    callseq.ID                       // the call that runs it, in the trace that the result is appended to
+	Files func(path string) ([]byte, bool) // files of the package that a command may start; nil: they are read elsewhere
 }
 
 // Code is a piece of another language found in a command.
 type Code struct {
-	Lang string
-	Text string
-	By   callseq.ID // the call that carries it, in the trace returned with it
+	Lang string // js, python, perl, ruby, php, powershell, applescript
+	Text string // __0__, __1__ and so on stand for what the shell puts in and is not known
+	By   callseq.ID
 }
 
-// command is one entry of knowledge/shell.
-type command struct {
-	Names       []string `yaml:"names"`
-	Type        []string `yaml:"type"`
-	Gives       []string `yaml:"gives"`
-	URL         bool     `yaml:"url"`
-	Reads       bool     `yaml:"reads"`
-	Writes      bool     `yaml:"writes"`
-	Deletes     bool     `yaml:"deletes"`
-	Filter      bool     `yaml:"filter"`
-	Print       bool     `yaml:"print"`
-	Shell       bool     `yaml:"shell"`
-	Interpreter bool     `yaml:"interpreter"`
-	Prefix      bool     `yaml:"prefix"`
-	Only        string   `yaml:"only"`
-	Data        []string `yaml:"data"`
-	Out         []string `yaml:"out"`
-	Values      []string `yaml:"values"`
-	Code        string   `yaml:"code"`
-	Rule        string   `yaml:"rule"`
-}
-
-// Classes tells what the knowledge base knows of paths, hosts and variables.
+// Classes tells what the knowledge base knows of paths, hosts and variables; behavior.Base does.
 type Classes interface {
 	PathClass(path string) []string
 	HostClass(host string) string
 	EnvClass(name string) string
 }
 
-// Reader reads commands with a table of what they do. It is immutable.
+// Reader reads commands with a table of what they do. It is immutable and safe for concurrent use.
 type Reader struct {
-	table   map[string]*command
-	classes Classes
+	table     map[string]*command
+	languages map[string]*language
+	classes   Classes
 }
 
-// Load reads the command table.
+// Load reads the tables shell/*.yaml and shell/languages/*.yaml of the knowledge base.
 func Load(fsys fs.FS, classes Classes) (*Reader, error) {
-	files, err := fs.Glob(fsys, "shell/*.yaml")
-	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("knowledge has no shell/*.yaml")
+	table, err := loadCommands(fsys)
+	if err != nil {
+		return nil, err
 	}
-	r := &Reader{table: map[string]*command{}, classes: classes}
-	for _, f := range files {
-		data, err := fs.ReadFile(fsys, f)
-		if err != nil {
-			return nil, err
-		}
-		var list []*command
-		dec := yaml.NewDecoder(strings.NewReader(string(data)))
-		dec.KnownFields(true)
-		if err := dec.Decode(&list); err != nil {
-			return nil, fmt.Errorf("%s: %w", f, err)
-		}
-		for _, c := range list {
-			for _, n := range c.Names {
-				if r.table[n] != nil {
-					return nil, fmt.Errorf("%s: command %s is described twice", f, n)
-				}
-				r.table[n] = c
-			}
-		}
+	langs, err := loadLanguages(fsys)
+	if err != nil {
+		return nil, err
 	}
-	return r, nil
+	return &Reader{table: table, languages: langs, classes: classes}, nil
 }
 
-// limits of one text
+// Limits of one text. They bound work and memory, not time, so that a result does not depend on the machine.
 const (
-	maxText     = 1 << 20
-	maxNesting  = 200
-	maxCommands = 3000
-	maxDepth    = 6 // shells within shells
+	maxText     = 1 << 20  // bytes of a text
+	maxOpeners  = 20_000   // characters and words that may open a nesting level, in a text given to the parser
+	maxSteps    = 60_000   // statements, words and expressions looked at
+	maxCalls    = 4_000    // calls recorded
+	maxNest     = 150      // statements within statements
+	maxLayers   = 8        // texts within texts
+	maxWord     = 64 << 10 // bytes of one word
+	maxParts    = 128      // pieces of one word
+	maxFields   = 512      // words of one command
+	maxCodes    = 50
+	maxVars     = 2_000
+	maxPatterns = 64 // words that one brace expression makes
 )
 
-// Read reads a text. ok is false when part of it was beyond the limits or did not parse.
-func (r *Reader) Read(src Source) (t *callseq.Trace, codes []Code, ok bool) {
-	x := &reading{r: r, src: src, t: &callseq.Trace{}, vars: map[string]word{}, files: map[string]word{}, ok: true}
-	lang := src.Lang
-	if lang == "" {
-		lang = "sh"
+// Read reads a text. The outcome is partial when a limit was met or a text could not be read.
+func (r *Reader) Read(src Source) (*callseq.Trace, []Code, report.Outcome) {
+	x := r.read(src)
+	out := report.Outcome{Stage: "shell", Status: report.Ran}
+	if len(x.unseen) > 0 {
+		slices.Sort(x.unseen)
+		out.Status, out.Unseen = report.Partial, slices.Compact(x.unseen)
+		out.Reason = out.Unseen[0]
+		out.Reached = src.Phase == callseq.PhaseInstall || src.Phase == callseq.PhaseImport
 	}
-	text, holes := flatten(&src.Text)
-	x.holes = holes
-	x.t.Layers = append(x.t.Layers, callseq.Layer{ID: 0, Parent: -1, File: src.File, How: src.How, Lang: lang, By: src.By})
+	return x.t, x.codes, out
+}
+
+func (r *Reader) read(src Source) *reading {
+	x := &reading{
+		r: r, src: src, t: &callseq.Trace{}, lang: src.Lang,
+		vars: map[string][]word{}, env: map[string]callseq.ID{}, funcs: map[string]*function{}, aliases: map[string]string{},
+		files: map[string]written{}, fds: map[string]stream{}, interactive: map[callseq.ID]bool{}, aliasing: map[string]bool{},
+	}
+	w := fromValue(&src.Text)
+	text := x.encode(w)
 	if len(text) > maxText {
-		text, x.ok = text[:maxText], false
+		text = strings.ToValidUTF8(text[:maxText], "")
+		x.cut("a text longer than 1 MiB")
 	}
-	x.read(text, lang, 0)
-	return x.t, x.codes, x.ok
+	if x.lang == "" {
+		x.lang = guess(text)
+	}
+	x.t.Layers = append(x.t.Layers, callseq.Layer{Parent: -1, File: src.File, How: src.How, Lang: x.lang, By: -src.By})
+	x.text(text, x.lang)
+	x.finish()
+	return x
 }
 
-// hole marks: a placeholder word that the parser takes for a plain literal.
-const holeOpen, holeClose = "\u27e8", "\u27e9"
-
-// flatten writes a partly known value as text with numbered placeholders.
-func flatten(v *callseq.Value) (string, []callseq.Part) {
-	if len(v.Parts) == 0 {
-		if v.Kind == callseq.Unknown || v.Kind == callseq.Object || v.Text == "" && v.Source != "" {
-			return holeOpen + "0" + holeClose, []callseq.Part{{Hole: true, Source: v.Source, Flows: v.Flows}}
-		}
-		return v.Text, nil
-	}
-	var b strings.Builder
-	var holes []callseq.Part
-	for _, p := range v.Parts {
-		if p.Hole {
-			fmt.Fprintf(&b, "%s%d%s", holeOpen, len(holes), holeClose)
-			holes = append(holes, p)
-		} else {
-			b.WriteString(p.Lit)
-		}
-	}
-	return b.String(), holes
-}
-
-// word is a value in a command: pieces of text and holes, as a partly known string.
-type word struct {
-	parts []callseq.Part
-}
-
-func lit(s string) word { return word{[]callseq.Part{{Lit: s}}} }
-
-func hole(source string, flows ...callseq.Flow) word {
-	return word{[]callseq.Part{{Hole: true, Source: source, Flows: flows}}}
-}
-
-func (w word) add(o word) word {
-	out := append([]callseq.Part(nil), w.parts...)
-	for _, p := range o.parts {
-		if n := len(out); !p.Hole && n > 0 && !out[n-1].Hole && len(p.Flows) == 0 && len(out[n-1].Flows) == 0 {
-			out[n-1].Lit += p.Lit
-			continue
-		}
-		out = append(out, p)
-	}
-	return word{out}
-}
-
-// known is the text if no hole is in it.
-func (w word) known() (string, bool) {
-	var b strings.Builder
-	for _, p := range w.parts {
-		if p.Hole {
-			return "", false
-		}
-		b.WriteString(p.Lit)
-	}
-	return b.String(), true
-}
-
-// text is the text with * for holes.
-func (w word) text() string {
-	var b strings.Builder
-	for _, p := range w.parts {
-		if p.Hole {
-			switch {
-			case p.Source == "$HOME" || p.Source == "$USERPROFILE" || strings.HasPrefix(p.Source, "os.homedir"):
-				b.WriteString("~")
-			default:
-				b.WriteString("*")
-			}
-		} else {
-			b.WriteString(p.Lit)
-		}
-	}
-	return b.String()
-}
-
-func (w word) flows() []callseq.Flow {
-	var out []callseq.Flow
-	for _, p := range w.parts {
-		out = append(out, p.Flows...)
-	}
-	return out
-}
-
-func (w word) via(v callseq.Via) word {
-	out := make([]callseq.Part, len(w.parts))
-	for i, p := range w.parts {
-		fl := make([]callseq.Flow, len(p.Flows))
-		for j, f := range p.Flows {
-			f.Via = v
-			fl[j] = f
-		}
-		p.Flows = fl
-		out[i] = p
-	}
-	return word{out}
-}
-
-func (w word) value() callseq.Value {
-	if s, ok := w.known(); ok {
-		return callseq.Value{Kind: callseq.String, Text: cut(s), Flows: w.flows(), Len: len(s), Truncated: len(s) > callseq.MaxText}
-	}
-	v := callseq.Value{Kind: callseq.String}
-	for _, p := range w.parts {
-		p.Lit = cut(p.Lit)
-		v.Parts = append(v.Parts, p)
-	}
-	return v
-}
-
-func cut(s string) string {
-	if len(s) > callseq.MaxText {
-		return strings.ToValidUTF8(s[:callseq.MaxText], "")
-	}
-	return s
-}
-
-// Commands lists the simple commands of a script with their words as far as known, * for what is not.
+// Commands lists the simple commands of a script with their words as far as known, * for what is not. Prefixes such as sudo or
+// env are left out, commands inside commands (sh -c) too.
 func (r *Reader) Commands(script string) [][]string {
-	t, _, _ := r.Read(Source{Text: callseq.Value{Kind: callseq.String, Text: script}})
+	x := r.read(Source{Text: callseq.Value{Kind: callseq.String, Text: script}})
+	slices.SortStableFunc(x.list, func(a, b listed) int { return cmp.Compare(a.offset, b.offset) })
 	var out [][]string
-	for i := range t.Calls {
-		c := &t.Calls[i]
-		if name, ok := strings.CutPrefix(c.API, "$shell."); ok && c.Depth == 0 {
-			words := []string{name}
-			for j := range c.Args {
-				words = append(words, c.Args[j].Pattern("*"))
-			}
-			out = append(out, words)
-		}
+	for _, l := range x.list {
+		out = append(out, l.words)
 	}
 	return out
 }
