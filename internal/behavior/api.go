@@ -15,7 +15,7 @@ type API struct {
 	Results []Result
 	Flows   []FlowRule
 	Model   string // a closed list of named models in the evaluator, or empty
-	Node    string // versions that have it, as ">=18"; empty for all
+	Node    string // versions that have it, as ">=18" or "<22"; empty for all
 	Doc     string // one line
 }
 

@@ -3,6 +3,7 @@ package behavior
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,7 @@ import (
 type Base struct {
 	apis      map[string]*API
 	list      []*API
+	same      map[string]string // modules that have the members of another: graceful-fs those of fs
 	paths     pathIndex
 	hosts     hostIndex
 	env       envIndex
@@ -50,16 +52,17 @@ func (b *Base) loadAPIs(fsys fs.FS) error {
 	if err != nil || len(files) == 0 {
 		return fmt.Errorf("knowledge has no apis/*.txt")
 	}
-	b.apis = make(map[string]*API, 2048)
+	b.apis, b.same = make(map[string]*API, 2048), map[string]string{}
 	for _, f := range files {
 		data, err := fs.ReadFile(fsys, f)
 		if err != nil {
 			return err
 		}
-		stanzas, err := parseStanzas(f, data)
+		stanzas, same, err := parseStanzas(f, data)
 		if err != nil {
 			return err
 		}
+		maps.Copy(b.same, same)
 		for _, s := range stanzas {
 			for _, a := range s.apis {
 				if err := b.name(a.Name, a); err != nil {
@@ -95,8 +98,14 @@ func (b *Base) API(name string) *API {
 	n := strings.TrimPrefix(name, "node:")
 	if strings.IndexByte(n, '/') >= 0 {
 		n = strings.ReplaceAll(n, "/", ".")
-	} else if len(n) == len(name) {
-		return nil
+	}
+	if module, member, ok := strings.Cut(n, "."); ok {
+		if twin := b.same[module]; twin != "" {
+			if a := b.apis[n]; a != nil {
+				return a
+			}
+			return b.apis[twin+"."+member]
+		}
 	}
 	return b.apis[n]
 }

@@ -48,7 +48,7 @@ func readClasses(fsys fs.FS, file string) ([]class, error) {
 		default:
 			name, rest, ok := strings.Cut(line, ":")
 			if !ok || name == "" || strings.ContainsAny(name, " \"'[]#") {
-				return nil, fmt.Errorf("%s:%d: want \"class:\"", file, n)
+				return nil, fmt.Errorf("%s:%d: want a class and a colon", file, n)
 			}
 			if seen[name] {
 				return nil, fmt.Errorf("%s:%d: class %s is given twice", file, n, name)

@@ -75,10 +75,10 @@ func (b *Base) HostClass(host string) string {
 			return c
 		}
 	}
-	if !strings.ContainsAny(h, ".\u2026*") { // a name without a dot means nothing outside its own network
-		return "private"
+	if strings.ContainsAny(h, ".:\u2026*") || h == "http" || h == "https" { // a URL that is not well formed
+		return ""
 	}
-	return ""
+	return "private" // a name without a dot means nothing outside its own network
 }
 
 // splitHost takes the host, in lower case, and the path out of a URL or of what stands in place of one.

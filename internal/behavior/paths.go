@@ -13,7 +13,8 @@ import (
 type pathIndex struct {
 	classes []string
 	home    map[string][]pathPattern // below a home folder, by the first part
-	root    map[string][]pathPattern // from the root or a drive, by the first part
+	root    map[string][]pathPattern // from the root, by the first part
+	drive   map[string][]pathPattern // from a drive or a folder known by its sign, as c: and <tmp>
 	tail    map[string][]pathPattern // at the end of any path, by the first fixed part
 }
 
@@ -27,7 +28,7 @@ type pathPattern struct {
 const anyPart = "*"
 
 func loadPaths(fsys fs.FS) (pathIndex, error) {
-	x := pathIndex{home: map[string][]pathPattern{}, root: map[string][]pathPattern{}, tail: map[string][]pathPattern{}}
+	x := pathIndex{home: map[string][]pathPattern{}, root: map[string][]pathPattern{}, drive: map[string][]pathPattern{}, tail: map[string][]pathPattern{}}
 	classes, err := readClasses(fsys, "paths.yaml")
 	if err != nil {
 		return x, err
@@ -56,6 +57,7 @@ func (x *pathIndex) add(class int, glob string) error {
 	case strings.HasPrefix(g, "/"):
 		g = g[1:]
 	case len(g) > 1 && g[1] == ':' || strings.HasPrefix(g, "<"):
+		in = x.drive
 	default:
 		in, anywhere, g = x.tail, true, strings.TrimPrefix(g, "**/")
 	}
@@ -74,6 +76,9 @@ func (x *pathIndex) add(class int, glob string) error {
 			key, p.fixed = s, i
 			break
 		}
+	}
+	if anywhere && key == anyPart && strings.Contains(g, "**") {
+		return fmt.Errorf("want a part without * before **")
 	}
 	in[key] = append(in[key], p)
 	return nil
@@ -109,7 +114,7 @@ func (b *Base) PathClass(path string) []string {
 	if parts[0] == "" { // from the root
 		try(b.paths.root, parts[1:])
 	} else {
-		try(b.paths.root, parts)
+		try(b.paths.drive, parts)
 	}
 	for i, s := range parts {
 		for _, p := range b.paths.tail[s] {

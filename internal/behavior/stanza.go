@@ -15,9 +15,10 @@ type stanza struct {
 	apis []*API
 }
 
-// parseStanzas reads one file of knowledge/apis. The format is described in knowledge/apis/README.md.
-func parseStanzas(file string, data []byte) ([]stanza, error) {
-	var out []stanza
+// parseStanzas reads one file of knowledge/apis. The format is described in knowledge/apis/README.md. It also returns the modules
+// that are said to have the same members as another.
+func parseStanzas(file string, data []byte) (out []stanza, same map[string]string, err error) {
+	same = map[string]string{}
 	var cur *reader
 	n := 0
 	for line := range strings.Lines(string(data)) {
@@ -30,12 +31,18 @@ func parseStanzas(file string, data []byte) ([]stanza, error) {
 		case t == "" || t[0] == '#':
 		case line[0] == ' ' || line[0] == '\t':
 			if cur == nil {
-				return nil, fmt.Errorf("%s:%d: a property before any name", file, n)
+				return nil, nil, fmt.Errorf("%s:%d: a property before any name", file, n)
 			}
 			key, rest, _ := strings.Cut(t, " ")
 			if err := cur.property(key, strings.TrimSpace(rest)); err != nil {
-				return nil, fmt.Errorf("%s:%d: %s: %w", file, n, cur.names[0], err)
+				return nil, nil, fmt.Errorf("%s:%d: %s: %w", file, n, cur.names[0], err)
 			}
+		case strings.Contains(t, " = "):
+			twin, module, _ := strings.Cut(t, " = ")
+			if strings.ContainsAny(twin+module, " =") || same[twin] != "" {
+				return nil, nil, fmt.Errorf("%s:%d: want one new name on each side of =", file, n)
+			}
+			same[twin] = module
 		default:
 			if cur == nil || cur.started {
 				out = append(out, cur.end()...)
@@ -44,13 +51,13 @@ func parseStanzas(file string, data []byte) ([]stanza, error) {
 			}
 			for _, name := range strings.Fields(t) {
 				if !validName(name) {
-					return nil, fmt.Errorf("%s:%d: %q is no name of an API", file, n, name)
+					return nil, nil, fmt.Errorf("%s:%d: %q is no name of an API", file, n, name)
 				}
 				cur.names = append(cur.names, name)
 			}
 		}
 	}
-	return append(out, cur.end()...), nil
+	return append(out, cur.end()...), same, nil
 }
 
 // validName keeps punctuation of other formats, as a comma or a colon, from becoming part of a name.

@@ -37,6 +37,9 @@ func (b *Base) Types(t *callseq.Trace, c *callseq.Call) []string {
 				}
 			}
 		}
+		if written && a.Kind != callseq.KindGet && len(c.Args) > 0 && c.Args[0].Kind == callseq.Func { // a function gives way to the package's own
+			out = append(out, "API_HOOK")
+		}
 		if p := a.Role("variable"); p != "" && !written {
 			out = append(out, b.variableTypes(c.ArgAt(p))...)
 		}
@@ -46,7 +49,7 @@ func (b *Base) Types(t *callseq.Trace, c *callseq.Call) []string {
 }
 
 // byPath are the types that take the class of a path as their subtype.
-var byPath = map[string]bool{"FILE_READ": true, "FILE_CREATE": true, "FILE_MODIFY": true, "FILE_DELETE": true, "FILE_PROBE": true, "FILE_PERMISSION": true}
+var byPath = map[string]bool{"FILE_READ": true, "FILE_CREATE": true, "FILE_MODIFY": true, "FILE_DELETE": true, "FILE_PROBE": true, "FILE_PERMISSION": true, "FILE_LINK": true}
 
 // onWrite reports that the rule is about writing a property that is otherwise read, as process.env.NAME = x.
 func (r *TypeRule) onWrite() bool {
