@@ -14,6 +14,7 @@ type API struct {
 	Args    []ArgRole
 	Results []Result
 	Flows   []FlowRule
+	To      string // class of the destination, as in hosts.yaml, where the API itself decides it
 	Model   string // a closed list of named models in the evaluator, or empty
 	Node    string // versions that have it, as ">=18" or "<22"; empty for all
 	Doc     string // one line

@@ -37,6 +37,11 @@ func Load(fsys fs.FS) (*Base, error) {
 	if b.hosts, err = loadHosts(fsys); err != nil {
 		return nil, err
 	}
+	for _, a := range b.list {
+		if a.To != "" && !b.hosts.classes[a.To] {
+			return nil, fmt.Errorf("apis: %s goes to %s, which is no class of hosts.yaml", a.Name, a.To)
+		}
+	}
 	if b.env, err = loadEnv(fsys); err != nil {
 		return nil, err
 	}

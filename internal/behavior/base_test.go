@@ -106,6 +106,7 @@ func TestLoadErrors(t *testing.T) {
 		{"apis/a.txt", "f\n  type X\nf\n  type Y\n", "apis/a.txt:3:"},
 		{"apis/a.txt", "f, g\n  type X\n", "apis/a.txt:1:"},
 		{"apis/a.txt", "a = b = c\n", "apis/a.txt:1:"},
+		{"apis/a.txt", "f\n  to nowhere\n", "apis: f goes to nowhere"},
 		{"paths.yaml", "A:\n  - x\\y\n", "paths.yaml:2:"},
 		{"paths.yaml", "A:\n  - a//b\n", "paths.yaml:2:"},
 		{"paths.yaml", "A:\n  - \"a**/b\"\n", "paths.yaml:2:"},

@@ -126,6 +126,7 @@ func TestHostClass(t *testing.T) {
 		"2130706433":                                "ip",
 		"0xcb007107":                                "ip",
 		"2001:db8::1":                               "ip",
+		"123456789012345678":                        "",
 		"github.com":                                "forge",
 		"api.github.com":                            "forge",
 		"raw.githubusercontent.com":                 "raw",

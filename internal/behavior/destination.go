@@ -20,6 +20,9 @@ func (m *matcher) destination(c *callseq.Call) Destination {
 	}
 	m.dests[c.ID] = Destination{Class: "open"}
 	d := m.findDestination(c, 0)
+	if a := m.base.API(c.API); a != nil && a.To != "" {
+		d.Class = a.To
+	}
 	m.dests[c.ID] = d
 	return d
 }

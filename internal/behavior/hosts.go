@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -13,17 +14,19 @@ type hostIndex struct {
 	exact   map[string]string
 	domains map[string]string     // for ".example.org": example.org and all below
 	paths   map[string][]hostPath // by host
+	classes map[string]bool
 }
 
 type hostPath struct{ prefix, class string }
 
 func loadHosts(fsys fs.FS) (hostIndex, error) {
-	x := hostIndex{exact: map[string]string{}, domains: map[string]string{}, paths: map[string][]hostPath{}}
+	x := hostIndex{exact: map[string]string{}, domains: map[string]string{}, paths: map[string][]hostPath{}, classes: map[string]bool{}}
 	classes, err := readClasses(fsys, "hosts.yaml")
 	if err != nil {
 		return x, err
 	}
 	for _, c := range classes {
+		x.classes[c.name] = true
 		for _, it := range c.items {
 			if err := x.add(it.text, c.name); err != nil {
 				return x, fmt.Errorf("hosts.yaml:%d: %w", it.line, err)
@@ -75,8 +78,8 @@ func (b *Base) HostClass(host string) string {
 			return c
 		}
 	}
-	if strings.ContainsAny(h, ".:\u2026*") || h == "http" || h == "https" { // a URL that is not well formed
-		return ""
+	if strings.ContainsAny(h, ".:\u2026*") || h == "http" || h == "https" || strings.Trim(h, "0123456789") == "" {
+		return "" // not known, a URL that is not well formed, a number that is no address
 	}
 	return "private" // a name without a dot means nothing outside its own network
 }
@@ -129,11 +132,7 @@ func numericHost(h string) bool {
 		return false
 	}
 	for _, p := range parts {
-		digits := "0123456789"
-		if rest, ok := strings.CutPrefix(p, "0x"); ok {
-			p, digits = rest, "0123456789abcdef"
-		}
-		if p == "" || strings.Trim(p, digits) != "" {
+		if _, err := strconv.ParseUint(p, 0, 32); err != nil || strings.IndexByte(p, '_') >= 0 {
 			return false
 		}
 	}

@@ -150,6 +150,8 @@ func (r *reader) property(key, rest string) error {
 		return r.flow(w)
 	case "spell":
 		a.Spell = append(a.Spell, w...)
+	case "to":
+		a.To = rest
 	case "model":
 		a.Model = rest
 	case "node":
