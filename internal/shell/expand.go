@@ -74,6 +74,9 @@ func (x *reading) fieldsOf(w *syntax.Word) []word {
 			v := x.part(p, false)
 			fs := v.fields()
 			if len(fs) == 0 {
+				if _, known := firstByte(v); known && open { // $IFS
+					out, cur, open = append(out, cur), word{}, false
+				}
 				continue
 			}
 			if s, ok := firstByte(v); ok && blank(s) && open {
@@ -98,6 +101,17 @@ func (x *reading) fieldsOf(w *syntax.Word) []word {
 				s = unescape(s)
 			}
 			cur, open = cur.add(x.decode(s)), true
+		case *syntax.DblQuoted:
+			if !allArguments(d) {
+				cur, open = cur.add(x.part(p, false)), true
+				continue
+			}
+			for i, a := range x.args { // "$@" is as many words as there are
+				if i > 0 {
+					out, cur = append(out, cur), word{}
+				}
+				cur, open = cur.add(a), true
+			}
 		default:
 			cur, open = cur.add(x.part(p, false)), true
 		}
@@ -106,6 +120,14 @@ func (x *reading) fieldsOf(w *syntax.Word) []word {
 		out = append(out, cur)
 	}
 	return out
+}
+
+func allArguments(d *syntax.DblQuoted) bool {
+	if len(d.Parts) != 1 {
+		return false
+	}
+	p, ok := d.Parts[0].(*syntax.ParamExp)
+	return ok && p.Param != nil && p.Param.Value == "@" && p.Exp == nil && p.Slice == nil
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' }

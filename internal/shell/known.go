@@ -25,8 +25,25 @@ type sorting struct {
 	operands []word
 	modes    map[string]bool
 	wipe     bool
-	remote   bool // curl -O: the file is named after the URL
 	folder   word
+	sub      *sub // what the first operand chose
+}
+
+// enter takes over what the first operand changes.
+func (s *sorting) enter(sb *sub) {
+	c := *s.cmd
+	c.Operands, c.Last = sb.Operands, ""
+	if sb.Output != "" {
+		c.Output = sb.Output
+	}
+	if sb.Scheme != "" {
+		c.Scheme = sb.Scheme
+	}
+	s.cmd, s.sub = &c, sb
+	if sb.Only {
+		s.types = nil
+	}
+	s.types = applyWhen(append(s.types, sb.Types...), sb.When, s.texts)
 }
 
 // piece is code that a command is given.
@@ -49,6 +66,10 @@ func (x *reading) sort(cmd *command, words []word) *sorting {
 			t = "-" + t
 		}
 		if onlyOperands || !s.isOption(t) || args[i].empty() {
+			if len(s.operands) == 0 && s.sub == nil && cmd.Sub[strings.ToLower(t)] != nil {
+				s.enter(cmd.Sub[strings.ToLower(t)])
+				continue
+			}
 			s.operands = append(s.operands, args[i])
 			if r := s.operandRole(len(s.operands)-1, false); (r == "command" || r == "script" || r == "code") && !s.modes["stdin"] { // the rest belongs to it
 				s.codes = append(s.codes, piece{r, args[i], args[i+1:]})
@@ -192,7 +213,7 @@ func (x *reading) give(s *sorting, role string, w word, rest []word) {
 			s.sent = append(s.sent, w)
 		}
 	case "host":
-		if s.dest.empty() {
+		if t := strings.ToLower(w.text()); s.dest.empty() && !strings.HasPrefix(t, "exec:") && !strings.HasPrefix(t, "system:") && !strings.HasPrefix(t, "stdio") {
 			s.dest = w
 		}
 	case "port":
@@ -222,6 +243,10 @@ func (x *reading) give(s *sorting, role string, w word, rest []word) {
 			}
 		}
 	case "upload", "read":
+		if strings.Contains(w.text(), "://") && s.dest.empty() { // a file that is a URL
+			s.dest = w
+			return
+		}
 		s.reads = append(s.reads, w)
 	case "write":
 		s.writes = append(s.writes, w)
@@ -250,30 +275,9 @@ func firstField(w word, sep string) word {
 // known reads a command that the table describes.
 func (x *reading) known(name string, cmd *command, words []word, in input) word {
 	s := x.sort(cmd, words)
-	output := cmd.Output
-	scheme := cmd.Scheme
-	operands, first := s.operands, 0
-	if cmd.Sub != nil && len(operands) > 0 {
-		if sb := cmd.Sub[strings.ToLower(operands[0].text())]; sb != nil {
-			c := *cmd
-			c.Operands, c.Last = sb.Operands, ""
-			s.cmd = &c
-			if sb.Only {
-				s.types = nil
-			}
-			s.types = applyWhen(append(s.types, sb.Types...), sb.When, s.texts)
-			if sb.Output != "" {
-				output = sb.Output
-			}
-			if sb.Scheme != "" {
-				scheme = sb.Scheme
-			}
-			first = 1
-		}
-	}
-	for i, w := range operands[first:] {
-		r := s.operandRole(i, i == len(operands)-first-1)
-		x.give(s, r, w, nil)
+	output, scheme := s.cmd.Output, s.cmd.Scheme
+	for i, w := range s.operands {
+		x.give(s, s.operandRole(i, i == len(s.operands)-1), w, nil)
 	}
 	s.types = applyWhen(s.types, cmd.When, s.texts)
 
@@ -465,7 +469,7 @@ func (s *sorting) transformType() string {
 func (s *sorting) transform(content word, self []callseq.Flow, own bool) word {
 	c := codecs[s.cmd.Codec]
 	via, f := callseq.Encode, c.encode
-	if s.modes["decode"] {
+	if s.modes["decode"] || c.encoded == "DECODE" {
 		via, f = callseq.Decode, c.decode
 	}
 	if c.encoded == "ENCRYPT" && via == callseq.Encode {
@@ -573,6 +577,9 @@ func wipes(raw, resolved string) bool {
 		for _, tail := range []string{"/*", "/.*", "/{*,.*}", "/.", "/*.*"} {
 			t = strings.TrimSuffix(t, tail)
 		}
+		if t == ".." || strings.HasSuffix(t, "/..") && path.Base(path.Clean(t)) == ".." { // a folder above
+			return true
+		}
 		switch t {
 		case "/", "~", "/home", "/home/*", "c:", "d:", "/root", "/etc", "/usr", "/var", "/bin", "/lib", "/boot", "/opt", "/users", "/users/*", "c:/users", "c:/windows", "~/..", "~/documents", "~/desktop", "*:", "~/library", "/system", "/applications":
 			return true
@@ -593,7 +600,7 @@ func (x *reading) inside(name string, cmd *command, s *sorting, in input, id cal
 		switch p.role {
 		case "sh", "cmd", "powershell":
 			lang := p.role
-			x.addTypes(id, x.running(p.w.flows())...)
+			x.addTypes(id, x.running(codeFlows(p.w))...)
 			w := p.w
 			if lang != "sh" {
 				w = joinWords(append([]word{p.w}, p.args...), " ")
@@ -607,7 +614,7 @@ func (x *reading) inside(name string, cmd *command, s *sorting, in input, id cal
 				}
 			}
 		case "code":
-			x.addTypes(id, x.running(p.w.flows())...)
+			x.addTypes(id, x.running(codeFlows(p.w))...)
 			out = x.script(p.w, cmd.Lang, name, id, p.args)
 		case "command":
 			words := append([]word{p.w}, p.args...)

@@ -15,8 +15,8 @@ type ps struct {
 	l     *language
 	s     string
 	i     int
-	line  int
 	depth int
+	list  []word // elements of the last expression with commas
 }
 
 func (x *reading) powershell(text string) word {
@@ -24,7 +24,7 @@ func (x *reading) powershell(text string) word {
 	if l == nil {
 		l = &language{Name: "powershell"}
 	}
-	p := &ps{x: x, l: l, s: strings.ReplaceAll(text, "\r\n", "\n"), line: x.line}
+	p := &ps{x: x, l: l, s: strings.ReplaceAll(text, "\r\n", "\n")}
 	kept := x.lang
 	x.lang = "powershell"
 	out := p.block(0)
@@ -146,7 +146,7 @@ func (p *ps) statement() word {
 		}
 		p.i = start
 	}
-	if c == '{' || c == '(' && false {
+	if c == '{' {
 		p.i++
 		return p.block('}')
 	}
@@ -300,7 +300,7 @@ func (p *ps) element(in input) word {
 	case c == '{':
 		p.i++
 		return p.block('}')
-	case letter(c) || c == '.' || c == '\\' || c == '%' || c == '?' || c == '@' && false:
+	case letter(c) || c == '.' || c == '\\' || c == '%' || c == '?':
 		p.place()
 		start := p.i
 		name := p.bare()
@@ -363,7 +363,7 @@ func (p *ps) command(name word, in input) word {
 		if w.empty() {
 			w = in.stdin
 		}
-		id := p.x.call("$shell.invoke-expression", []callseq.Value{w.value()}, append([]string{"CODE_GENERATION"}, p.x.running(w.flows())...))
+		id := p.x.call("$shell.invoke-expression", []callseq.Value{w.value()}, append(p.evaluating(w), p.x.running(codeFlows(w))...))
 		if _, ok := w.known(); ok || len(w.parts) > 1 {
 			return p.x.nested(w, "powershell", "iex", id)
 		}
@@ -382,12 +382,24 @@ func (p *ps) command(name word, in input) word {
 	case "new-object":
 		for i, w := range words[1:] {
 			if !strings.HasPrefix(w.text(), "-") || strings.EqualFold(w.text(), "-comobject") && i > 0 {
-				return p.member("new:"+strings.ToLower(strings.TrimPrefix(strings.ToLower(w.text()), "system.")), word{}, words[i+2:])
+				args := words[i+2:]
+				if len(args) == 1 { // New-Object X("a", 1)
+					args = args[0].fields()
+				}
+				return p.member("new:"+strings.TrimPrefix(strings.ToLower(w.text()), "system."), word{}, args)
 			}
 		}
 		return word{}
 	}
 	return p.x.run(words, in)
+}
+
+// evaluating are the types of running a text: it comes from a socket, if the script opened one and the text is not known.
+func (p *ps) evaluating(w word) []string {
+	if _, ok := w.known(); !ok && p.x.socket != 0 {
+		return []string{"CODE_GENERATION", "REVERSE_SHELL"}
+	}
+	return []string{"CODE_GENERATION"}
 }
 
 // argument reads one word of a command.
@@ -437,8 +449,9 @@ func (p *ps) expression() word {
 		c := p.peek()
 		switch {
 		case c == 0 || strings.IndexByte("\n;|)}]", c) >= 0 || c == '>' || c == '2' && strings.HasPrefix(p.s[p.i:], "2>"):
-			if len(list) > 0 {
-				return joinWords(append(list, out), " ")
+			if p.list = nil; len(list) > 0 {
+				p.list = append(list, out)
+				return joinWords(p.list, " ")
 			}
 			return out
 		case c == ',':
@@ -453,8 +466,11 @@ func (p *ps) expression() word {
 			p.blanks(false)
 			switch op {
 			case "join":
-				sep := p.postfix(p.primary()).text()
-				out = joinWords(append(list, out), sep)
+				elems := append(list, out)
+				if len(list) == 0 && len(p.list) > 0 && joinWords(p.list, " ").text() == out.text() {
+					elems = p.list
+				}
+				out = joinWords(elems, p.postfix(p.primary()).text())
 				list = nil
 			case "split":
 				p.postfix(p.primary())
@@ -616,7 +632,7 @@ func (p *ps) embedded(s string) word {
 		case s[i] == '$' && i+1 < len(s) && (nameByte(s[i+1]) || s[i+1] == '(' || s[i+1] == '{'):
 			out = out.add(p.x.decode(b.String()))
 			b.Reset()
-			q := &ps{x: p.x, l: p.l, s: s, i: i, line: p.line, depth: p.depth + 1}
+			q := &ps{x: p.x, l: p.l, s: s, i: i, depth: p.depth + 1}
 			out = out.add(q.dollar())
 			i = max(q.i, i+1)
 		default:
@@ -808,5 +824,9 @@ func (p *ps) member(name string, recv word, args []word) word {
 		c.add(f.role(i, ""), val{w: a})
 	}
 	c.all = val{w: joinWords(args, " "), elems: slices.Clone(args)}
-	return p.x.invokeFunction(c, nil).w
+	v := p.x.invokeFunction(c, nil).w
+	if f.Socket {
+		p.x.socket = c.id
+	}
+	return v
 }

@@ -139,16 +139,14 @@ const maxTokens = 60_000
 func (x *reading) runProgram(text string, l *language) word {
 	p := &program{x: x, l: l, vars: map[string]val{}, aliases: map[string]string{}}
 	p.toks = p.tokens(text)
-	var out word
 	for p.at().kind != tokEnd && x.step() {
 		before := p.i
-		out = out.add(p.statement().w)
+		p.statement()
 		if p.i == before {
 			p.i++
 		}
 	}
-	_ = out
-	return hole(l.Name, mergeFlows(from(x.cause, callseq.Copy), out.flows())...)
+	return hole(l.Name, from(x.cause, callseq.Copy)...)
 }
 
 func (p *program) tokens(s string) []token {
@@ -726,7 +724,7 @@ func (p *program) postfix(v val) val {
 		case p.member() != "":
 			name := p.member()
 			p.i += 2
-			f := p.l.byName["."+name]
+			f := p.l.find(v.name+"."+name, true)
 			if p.mark("(") {
 				elems, keys := p.group()
 				v = p.invoke("."+name, f, t, v, elems, keys)
@@ -834,7 +832,10 @@ func (p *program) invoke(name string, f *routine, t token, recv val, elems []val
 	}
 	v := x.invokeFunction(c, p)
 	if f.Socket {
-		p.socket = c.id
+		p.socket, x.socket = c.id, c.id
+	}
+	if f.Output == "module" {
+		v.name = all.w.text()
 	}
 	return v
 }
@@ -867,6 +868,27 @@ type roleArg struct {
 
 func (c *functionCall) add(role string, v val) { c.roles = append(c.roles, roleArg{role, v}) }
 
+// codeFlows are the flows into what is run: the program of an argument list, the beginning of a command or code.
+func (c *functionCall) codeFlows() []callseq.Flow {
+	var out []callseq.Flow
+	for _, a := range c.roles {
+		switch a.role {
+		case "argv":
+			w := a.v.w
+			if len(a.v.elems) > 0 {
+				w = a.v.elems[0]
+			}
+			out = mergeFlows(out, codeFlows(w))
+		case "sh", "cmd", "powershell", "code", "path", "script":
+			out = mergeFlows(out, codeFlows(a.v.w))
+		}
+	}
+	if len(c.roles) == 1 && len(out) == 0 {
+		out = codeFlows(c.roles[0].v.w)
+	}
+	return out
+}
+
 // invokeFunction gives a described function its types, and reads what it runs. p is the program for the rules on sockets, or nil.
 func (x *reading) invokeFunction(c *functionCall, p *program) val {
 	f := c.f
@@ -897,6 +919,9 @@ func (x *reading) invokeFunction(c *functionCall, p *program) val {
 	sends := slices.Contains(types, "NETWORK_OUT")
 	content := c.recv.w
 	for _, r := range s.reads {
+		if t := r.text(); nowhere(t) || strings.HasPrefix(t, "<") || strings.HasPrefix(t, ">") || t == "r" || t == "rb" { // a mode
+			continue
+		}
 		if sends {
 			w, _ := x.readFile(r, "$shell.<")
 			content = content.add(w)
@@ -937,16 +962,22 @@ func (x *reading) invokeFunction(c *functionCall, p *program) val {
 	if sends && x.sensitive(flows) {
 		types = append(types, "SHELL_EXFILTRATION")
 	}
-	if p != nil && slices.Contains(types, "NETWORK_SOCKET") && slices.Contains(types, "NETWORK_OUT") {
+	if slices.Contains(types, "SOCKET_WRITE") { // of a stream: to a socket or to anything else
+		types = slices.DeleteFunc(types, func(t string) bool { return t == "SOCKET_WRITE" })
+		if x.socketIn(c.recv.w.flows()) {
+			types = append(types, "NETWORK_OUT", "NETWORK_SOCKET")
+		}
+	}
+	if slices.Contains(types, "NETWORK_SOCKET") && slices.Contains(types, "NETWORK_OUT") {
 		for _, fl := range c.all.w.flows() {
-			if from := x.t.Lookup(fl.From); from != nil && slices.Contains(from.Types, "PROCESS_COMMAND_EXECUTION") {
+			if from := x.t.Lookup(fl.From); from != nil && (slices.Contains(from.Types, "PROCESS_COMMAND_EXECUTION") || slices.Contains(from.Types, "CODE_GENERATION")) {
 				types = append(types, "REVERSE_SHELL")
 			}
 		}
 	}
 	runs := slices.Contains(types, "PROCESS_COMMAND_EXECUTION") || slices.Contains(types, "CODE_GENERATION") || slices.Contains(types, "PROCESS_FILE_EXECUTION")
 	if runs {
-		types = append(types, x.running(c.all.w.flows())...)
+		types = append(types, x.running(c.codeFlows())...)
 		if p != nil && p.dup != 0 {
 			types = append(types, "REVERSE_SHELL")
 		}
@@ -955,11 +986,11 @@ func (x *reading) invokeFunction(c *functionCall, p *program) val {
 	if d := s.destination(f.Scheme); !d.empty() && sends {
 		args = append(args, d.value())
 	}
-	for _, e := range c.all.elems {
-		args = append(args, e.value())
-	}
-	if len(c.all.elems) == 0 && !c.all.w.empty() {
-		args = append(args, c.all.w.value())
+	dest := s.dest.text()
+	for _, a := range c.roles {
+		if w := a.v.w; !sends || w.text() != dest {
+			args = append(args, w.value())
+		}
 	}
 	if fl := content.flows(); len(fl) > 0 {
 		args = append(args, content.value())
@@ -1031,6 +1062,11 @@ func (x *reading) result(f *routine, c *functionCall, out, content word) word {
 			return out
 		}
 		return in
+	case "arg": // its argument in another form
+		if len(c.all.elems) > 0 && !c.all.elems[0].empty() {
+			return c.all.elems[0].with(c.recv.w.flows())
+		}
+		return out
 	case "decode", "encode", "encrypt":
 		cd := codecs[f.Codec]
 		s := &sorting{cmd: &command{Codec: f.Codec}, modes: map[string]bool{"decode": f.Output == "decode"}}

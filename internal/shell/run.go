@@ -3,6 +3,7 @@ package shell
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/donapi/donapi/internal/callseq"
@@ -34,7 +35,7 @@ func (x *reading) addTypes(id callseq.ID, types ...string) {
 
 // resolve is a path as the files map and the classes know it: seen from the folder that cd went to.
 func (x *reading) resolve(p string) string {
-	p = strings.Trim(p, `"'`)
+	p = strings.ReplaceAll(strings.Trim(p, `"'`), `\`, "/")
 	if x.cwd != "" && p != "" && !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "~") && !strings.HasPrefix(p, "*") && !strings.HasPrefix(p, "%") && !strings.HasPrefix(p, "$") && !strings.Contains(p, ":") {
 		p = x.cwd + "/" + p
 	}
@@ -139,11 +140,10 @@ func (x *reading) running(fl []callseq.Flow) []string {
 		if c == nil {
 			continue
 		}
-		if slices.Contains(c.Types, "NETWORK_IN") {
-			out = append(out, "SHELL_DOWNLOAD_EXECUTE")
-		}
-		if slices.Contains(c.Types, "NETWORK_SOCKET") {
+		if slices.Contains(c.Types, "NETWORK_SOCKET") { // what the other side types
 			out = append(out, "REVERSE_SHELL")
+		} else if slices.Contains(c.Types, "NETWORK_IN") {
+			out = append(out, "SHELL_DOWNLOAD_EXECUTE")
 		}
 		if slices.Contains(c.Types, "DECODE") || f.Via == callseq.Decode {
 			out = append(out, "SHELL_DECODE_EXECUTE")
@@ -160,13 +160,14 @@ func (x *reading) run(words []word, in input) word {
 	if len(words) == 0 || !x.step() {
 		return word{}
 	}
+	words[0] = x.hidden(words[0])
 	full := words[0].text()
 	if s, ok := words[0].known(); ok {
 		if a, ok := x.aliases[s]; ok && !x.aliasing[s] {
 			x.aliasing[s] = true
 			text := x.encode(lit(a + " ").add(quoted(words[1:])))
 			var out word
-			if f := parse(text); f != nil {
+			if f := x.parse(text); f != nil {
 				out = x.stmts(f.Stmts, in)
 			}
 			delete(x.aliasing, s)
@@ -191,6 +192,23 @@ func (x *reading) run(words []word, in input) word {
 		return x.unknown(name, words, in)
 	}
 	return x.known(name, cmd, words, in)
+}
+
+// hidden is a command name without the variables that nobody set and that only break it up, as in cu${z}rl.
+func (x *reading) hidden(w word) word {
+	if len(w.parts) < 2 {
+		return w
+	}
+	var b strings.Builder
+	for _, p := range w.parts {
+		if !p.Hole {
+			b.WriteString(p.Lit)
+		}
+	}
+	if n := commandName(b.String()); x.r.lookup(n) != nil && len(n) > 1 && !strings.HasSuffix(b.String(), "/"+n) {
+		return lit(b.String())
+	}
+	return w
 }
 
 func (x *reading) listWords(words []word) {
@@ -415,8 +433,8 @@ func (x *reading) builtin(name string, words []word, in input) (word, bool) {
 		if name == "shift" && len(x.args) > 0 {
 			x.args = x.args[1:]
 		}
-		if name == "sleep" {
-			x.listWords(words)
+		if name == "sleep" && len(args) > 0 && longSleep(args[0].text()) {
+			x.call("$shell.sleep", values(args), []string{"TIME_GATE"})
 		}
 	case "export", "local", "declare", "typeset":
 		if len(args) == 0 || strings.HasPrefix(args[0].text(), "-p") {
@@ -574,7 +592,7 @@ func format(f word, args []word) word {
 // eval runs text as shell commands: known words as they are, text with an origin as a layer of its own.
 func (x *reading) eval(w word, in input) word {
 	fl := w.flows()
-	types := append([]string{"CODE_GENERATION"}, x.running(fl)...)
+	types := append([]string{"CODE_GENERATION"}, x.running(codeFlows(w))...)
 	by := x.cause
 	if len(fl) > 0 {
 		by = x.call("$shell.eval", []callseq.Value{w.value()}, types)
@@ -584,6 +602,25 @@ func (x *reading) eval(w word, in input) word {
 	}
 	_ = in
 	return x.nested(w, "sh", "eval", by)
+}
+
+// codeFlows are the flows into what a text of code does, not into the arguments in it: those of its beginning.
+func codeFlows(w word) []callseq.Flow {
+	for i, p := range w.parts {
+		if i == 0 && (p.Hole || len(p.Flows) > 0) {
+			return w.flows()
+		}
+		if !p.Hole && len(p.Flows) > 0 { // known text that came from somewhere
+			return p.Flows
+		}
+	}
+	return nil
+}
+
+// longSleep reports a sleep of a minute or more.
+func longSleep(t string) bool {
+	n, err := strconv.ParseFloat(strings.TrimRight(t, "smhd"), 64)
+	return err == nil && (n >= 60 || n > 0 && strings.ContainsAny(t, "mhd"))
 }
 
 // unknown is a command that no entry describes: a program or script, perhaps one that was written before.

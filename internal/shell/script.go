@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -28,8 +29,10 @@ type reading struct {
 
 	interactive map[callseq.ID]bool // shells that take their commands from their input
 	aliasing    map[string]bool     // aliases being expanded
-	choice      int                 // which of the values of a variable is read, see alternatives
-	choices     int                 // the most values that a variable read so far has
+	socket      callseq.ID          // the last that code in another language opened
+	parses      int
+	choice      int // which of the values of a variable is read, see alternatives
+	choices     int // the most values that a variable read so far has
 
 	layer  int // text being read
 	offset int // where in it
@@ -165,7 +168,7 @@ func openers(s string) int {
 }
 
 func (x *reading) sh(text string) word {
-	if f := parse(text); f != nil {
+	if f := x.parse(text); f != nil {
 		return x.stmts(f.Stmts, input{})
 	}
 	// Another shell's syntax, a broken line or far too many levels: what parses is read as shell, the rest by its tokens.
@@ -177,7 +180,7 @@ func (x *reading) sh(text string) word {
 		}
 		x.line, x.offset = i+1, 0
 		if len(lines) > 1 && !looksLikeBatch(line) {
-			if f := parse(line); f != nil {
+			if f := x.parse(line); f != nil {
 				out = out.add(x.stmts(f.Stmts, input{}))
 				continue
 			}
@@ -185,6 +188,16 @@ func (x *reading) sh(text string) word {
 		out = out.add(x.batch(line))
 	}
 	return out
+}
+
+// parse is nil for text that is no shell script, or when enough was tried: hostile text may not parse line after line.
+func (x *reading) parse(text string) *syntax.File {
+	x.parses += 1 + len(text)/256
+	if x.parses > maxParses {
+		x.cut("too many pieces that do not parse together")
+		return nil
+	}
+	return parse(text)
 }
 
 func parse(text string) *syntax.File {
@@ -225,7 +238,7 @@ func (x *reading) stmt(s *syntax.Stmt, in input) word {
 	if len(s.Redirs) == 0 {
 		return x.command(s.Cmd, in)
 	}
-	fds := x.redirect(s.Redirs, in)
+	fds := x.redirect(s.Redirs)
 	if f, ok := fds["0"]; ok && f.open {
 		in.stdin, in.given, in.socks = f.content, true, f.socket
 	}
@@ -270,7 +283,7 @@ func (x *reading) send(socket callseq.ID, w word) {
 }
 
 // redirect opens the redirections of a statement, in order, and returns its descriptors.
-func (x *reading) redirect(list []*syntax.Redirect, in input) map[string]stream {
+func (x *reading) redirect(list []*syntax.Redirect) map[string]stream {
 	fds := map[string]stream{}
 	for k, f := range x.fds {
 		fds[k] = f
@@ -310,6 +323,9 @@ func (x *reading) redirect(list []*syntax.Redirect, in input) map[string]stream 
 		case syntax.DplIn, syntax.DplOut:
 			w := x.word(r.Word)
 			t := strings.TrimSuffix(w.text(), "-")
+			if _, ok := w.known(); !ok || strings.HasPrefix(t, "%") { // a descriptor that only the caller knows
+				t = "3"
+			}
 			to := output
 			if r.Op == syntax.DplIn {
 				to = input
@@ -320,13 +336,12 @@ func (x *reading) redirect(list []*syntax.Redirect, in input) map[string]stream 
 				f := x.open(w, false)
 				fds["1"], fds["2"] = f, f
 			} else if r.Op == syntax.DplIn && t != "0" && t != "" || t > "2" {
-				fds[to] = stream{open: true, content: hole("fd " + t)}
+				fds[to] = stream{open: true, content: hole("fd " + t), socket: x.socket} // opened by the program that started the shell
 			} else if t == "2" && to == "1" {
 				fds["1"] = stream{open: true}
 			}
 		}
 	}
-	_ = in
 	return fds
 }
 
@@ -362,11 +377,9 @@ func quotedDelimiter(w *syntax.Word) bool {
 // open is the stream of a path: bash's own sockets, a file that is read, or one that is written.
 func (x *reading) open(p word, read bool) stream {
 	t := p.text()
-	proto, rest, _ := strings.Cut(strings.TrimPrefix(t, "/dev/"), "/")
+	proto, _, _ := strings.Cut(strings.TrimPrefix(t, "/dev/"), "/")
 	if strings.HasPrefix(t, "/dev/") && (proto == "tcp" || proto == "udp") {
-		host := x.substr(p, len("/dev/tcp/"))
-		w := lit(proto + "://").add(hostPort(host))
-		_ = rest
+		w := lit(proto + "://").add(hostPort(x.substr(p, len("/dev/tcp/"))))
 		id := x.call("$shell./dev/"+proto, []callseq.Value{w.value()}, []string{"NETWORK_OUT", "NETWORK_IN", "NETWORK_SOCKET", "SHELL_NETWORK"})
 		return stream{open: true, socket: id, content: hole("socket", from(id, callseq.Copy)...)}
 	}
@@ -431,21 +444,11 @@ func (x *reading) command(c syntax.Command, in input) word {
 	case *syntax.IfClause:
 		return x.ifClause(d, in)
 	case *syntax.WhileClause:
-		out := x.stmts(d.Cond, in)
-		return out.add(x.stmts(d.Do, in))
+		return x.whileClause(d, in)
 	case *syntax.ForClause:
 		return x.forClause(d, in)
 	case *syntax.CaseClause:
-		x.word(d.Word)
-		x.conds++
-		n := x.conds
-		var out word
-		before := x.snapshot()
-		for i, it := range d.Items {
-			x.branch(n<<8|min(i, 255), true, func() { out = out.add(x.stmts(it.Stmts, in)) })
-			x.join(before)
-		}
-		return out
+		return x.caseClause(d, in)
 	case *syntax.FuncDecl:
 		x.declare(d)
 	case *syntax.TimeClause:
@@ -515,7 +518,7 @@ func (x *reading) binary(d *syntax.BinaryCmd, in input) word {
 	return out
 }
 
-// snapshot and join keep what variables held on either side of a condition.
+// snapshot is a copy of what the variables hold.
 func (x *reading) snapshot() map[string][]word {
 	m := make(map[string][]word, len(x.vars))
 	for k, v := range x.vars {
@@ -526,62 +529,123 @@ func (x *reading) snapshot() map[string][]word {
 
 const maxAlternatives = 4
 
-// join adds the values of before to those of now, where they differ.
-func (x *reading) join(before map[string][]word) {
-	for k, old := range before {
-		now := x.vars[k]
-		for _, o := range old {
-			if len(now) >= maxAlternatives {
-				break
+// join makes the variables hold what they hold after any of several branches.
+func (x *reading) join(after []map[string][]word) {
+	out := map[string][]word{}
+	for _, m := range after {
+		for k, vs := range m {
+			now := out[k]
+			for _, v := range vs {
+				if len(now) < maxAlternatives && !slices.ContainsFunc(now, func(w word) bool { return w.text() == v.text() && slices.Equal(w.flows(), v.flows()) }) {
+					now = append(now[:len(now):len(now)], v)
+				}
 			}
-			same := false
-			for _, v := range now {
-				same = same || v.text() == o.text() && len(v.flows()) == len(o.flows())
-			}
-			if !same {
-				now = append(append([]word(nil), o), now...)
-			}
+			out[k] = now
 		}
-		x.vars[k] = now
 	}
+	x.vars = out
 }
 
-// branch reads one side of a condition under its guard.
-func (x *reading) branch(cond int, taken bool, f func()) {
+// either reads the branches of one condition, each under the guard that it and none before it was taken. Some branch is taken
+// for sure if total is true.
+func (x *reading) either(branches []func(), reads []callseq.ID, total bool) {
+	before := x.snapshot()
+	var after []map[string][]word
 	n := len(x.guards)
-	x.guards = append(x.guards[:n:n], callseq.Guard{Cond: cond, Taken: taken})
-	f()
-	x.guards = x.guards[:n]
-}
-
-func (x *reading) ifClause(d *syntax.IfClause, in input) word {
-	var out word
-	n := len(x.guards)
-	for k := 0; d != nil && k < maxSteps; k++ {
-		first := callseq.ID(len(x.t.Calls))
-		out = out.add(x.stmts(d.Cond, in))
-		if len(d.Cond) == 0 { // else
-			out = out.add(x.stmts(d.Then, in))
-			break
-		}
+	for _, f := range branches {
 		x.conds++
-		g := callseq.Guard{Cond: x.conds << 8, Taken: true}
-		for id := first + 1; int(id) <= len(x.t.Calls) && len(g.Reads) < 8; id++ {
-			g.Reads = append(g.Reads, id)
-		}
-		before := x.snapshot()
+		g := callseq.Guard{Cond: x.conds, Taken: true, Reads: reads}
 		x.guards = append(x.guards[:len(x.guards):len(x.guards)], g)
-		out = out.add(x.stmts(d.Then, in))
+		f()
+		after = append(after, x.vars)
+		x.vars = before
+		x.vars = x.snapshot()
 		x.guards = x.guards[:len(x.guards)-1]
-		x.join(before)
-		if len(x.guards)-n < 20 {
+		if len(x.guards) < n+maxGuards {
 			g.Taken = false
 			x.guards = append(x.guards[:len(x.guards):len(x.guards)], g)
 		}
-		d = d.Else
 	}
 	x.guards = x.guards[:n]
+	if !total {
+		after = append(after, before)
+	}
+	x.join(after)
+}
+
+const maxGuards = 20 // of one chain of else-ifs
+
+func (x *reading) ifClause(d *syntax.IfClause, in input) word {
+	first := callseq.ID(len(x.t.Calls))
+	out := x.stmts(d.Cond, in)
+	var reads []callseq.ID
+	for id := first + 1; int(id) <= len(x.t.Calls) && len(reads) < 8; id++ {
+		reads = append(reads, id)
+	}
+	branches := []func(){func() { out = out.add(x.stmts(d.Then, in)) }}
+	total := false
+	for e, n := d.Else, 0; e != nil && n < maxSteps; e, n = e.Else, n+1 {
+		branches = append(branches, func() {
+			x.stmts(e.Cond, in)
+			out = out.add(x.stmts(e.Then, in))
+		})
+		total = len(e.Cond) == 0
+	}
+	x.either(branches, reads, total)
 	return out
+}
+
+func (x *reading) caseClause(d *syntax.CaseClause, in input) word {
+	var reads []callseq.ID
+	for _, f := range x.word(d.Word).flows() {
+		if f.From > 0 {
+			reads = append(reads, f.From)
+		}
+	}
+	var out word
+	var branches []func()
+	total := false
+	for _, it := range d.Items {
+		branches = append(branches, func() { out = out.add(x.stmts(it.Stmts, in)) })
+		for _, p := range it.Patterns {
+			total = total || p.Lit() == "*"
+		}
+	}
+	x.either(branches, reads, total)
+	return out
+}
+
+// whileClause reads the body once; a loop that nothing can end is noted.
+func (x *reading) whileClause(d *syntax.WhileClause, in input) word {
+	out := x.stmts(d.Cond, in)
+	if len(d.Cond) == 1 && !d.Until && endless(d.Cond[0]) && !leaves(d.Do) {
+		x.place(d)
+		x.call("$shell.endless-loop", nil, []string{"SOURCE_ENDLESSLOOP"})
+	}
+	return out.add(x.stmts(d.Do, in))
+}
+
+func endless(s *syntax.Stmt) bool {
+	c, ok := s.Cmd.(*syntax.CallExpr)
+	return ok && len(c.Args) > 0 && (c.Args[0].Lit() == "true" || c.Args[0].Lit() == ":")
+}
+
+// leaves reports that a loop's body may end or pause it: any command but those that only compute.
+func leaves(body []*syntax.Stmt) bool {
+	found := false
+	for _, s := range body {
+		syntax.Walk(s, func(n syntax.Node) bool {
+			if c, ok := n.(*syntax.CallExpr); ok && len(c.Args) > 0 {
+				switch c.Args[0].Lit() {
+				case "continue", ":", "true", "echo", "printf":
+				default:
+					found = true
+				}
+			}
+			return !found
+		})
+	}
+	return found
 }
 
 func (x *reading) forClause(d *syntax.ForClause, in input) word {
@@ -739,9 +803,6 @@ func (x *reading) assign(a *syntax.Assign) {
 		}
 	}
 	x.set(name, v)
-	if name == "PATH" || name == "LD_PRELOAD" || name == "NODE_OPTIONS" || name == "BASH_ENV" {
-		return
-	}
 }
 
 // callExpr reads a simple command, once for each value that the variables in it may have.

@@ -78,8 +78,9 @@ const (
 	maxParts    = 128      // pieces of one word
 	maxFields   = 512      // words of one command
 	maxCodes    = 50
-	maxVars     = 2_000
-	maxPatterns = 64 // words that one brace expression makes
+	maxVars     = 1_000
+	maxParses   = 10_000 // texts given to the parser, long ones counting more
+	maxPatterns = 64     // words that one brace expression makes
 )
 
 // Read reads a text. The outcome is partial when a limit was met or a text could not be read.

@@ -66,7 +66,7 @@ func compact(t *callseq.Trace, codes []shell.Code, out report.Outcome) string {
 			fmt.Fprintf(&b, " <- %s", strings.Join(flows, " "))
 		}
 		for _, g := range c.Guards {
-			fmt.Fprintf(&b, " if%d=%v", g.Cond>>8, g.Taken)
+			fmt.Fprintf(&b, " if%d=%v", g.Cond, g.Taken)
 		}
 		if c.Cause != 0 {
 			fmt.Fprintf(&b, " in %d", c.Cause)
