@@ -59,7 +59,7 @@ func readClasses(fsys fs.FS, file string) ([]class, error) {
 				inner, ok := strings.CutPrefix(rest, "[")
 				inner, ok2 := strings.CutSuffix(inner, "]")
 				if !ok || !ok2 {
-					return nil, fmt.Errorf("%s:%d: want a list in brackets after %s:", file, n, name)
+					return nil, fmt.Errorf("%s:%d: want a list in brackets after class %s", file, n, name)
 				}
 				for _, s := range strings.Split(inner, ",") {
 					item, err := scalar(s)

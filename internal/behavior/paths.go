@@ -108,7 +108,11 @@ func (b *Base) PathClass(path string) []string {
 			}
 		}
 	}
-	if home, ok := belowHome(parts); ok {
+	home, ok := belowHome(parts)
+	if !ok {
+		home, ok = belowAppFolder(parts)
+	}
+	if ok {
 		try(b.paths.home, home)
 	}
 	if parts[0] == "" { // from the root
@@ -238,6 +242,18 @@ func belowHome(parts []string) ([]string, bool) {
 	if drive := parts[0]; len(drive) == 2 && drive[1] == ':' {
 		if len(parts) > 1 && (parts[1] == "users" || parts[1] == "documents and settings") {
 			return below(3)
+		}
+	}
+	return nil, false
+}
+
+// belowAppFolder finds the folders that lie nowhere but in a home folder, whatever stands before them: a drive made of some other
+// path, the folder of a user on a mounted disk.
+func belowAppFolder(parts []string) ([]string, bool) {
+	for i := 0; i+1 < len(parts); i++ {
+		switch parts[i] + "/" + parts[i+1] {
+		case "appdata/roaming", "appdata/local", "appdata/locallow", "library/application support":
+			return parts[i:], i > 0
 		}
 	}
 	return nil, false
