@@ -47,6 +47,9 @@ func fromValue(v *callseq.Value) word {
 	return hole(v.Source, v.AllFlows()...)
 }
 
+// overflow is the source of the hole that stands for what went beyond the limits of a word.
+const overflow = "\u2026"
+
 func (w word) empty() bool { return len(w.parts) == 0 }
 
 // add appends o. What would go beyond the limits becomes one hole that keeps the flows.
@@ -57,12 +60,20 @@ func (w word) add(o word) word {
 	if len(w.parts) == 0 {
 		return o
 	}
+	if last := &w.parts[len(w.parts)-1]; last.Hole && last.Source == overflow { // full already
+		if len(last.Flows) >= maxParts {
+			return w
+		}
+		out := word{slices.Clone(w.parts)}
+		out.parts[len(out.parts)-1].Flows = mergeFlows(last.Flows, o.flows())
+		return out
+	}
 	if w.size()+o.size() > maxWord || len(w.parts)+len(o.parts) > maxParts {
 		out := word{slices.Clone(w.parts[:min(len(w.parts), maxParts-1)])}
 		if w.size() > maxWord/2 {
 			out.parts = nil
 		}
-		out.parts = append(out.parts, callseq.Part{Hole: true, Source: "\u2026", Flows: mergeFlows(w.flows(), o.flows())})
+		out.parts = append(out.parts, callseq.Part{Hole: true, Source: overflow, Flows: mergeFlows(w.flows(), o.flows())})
 		return out
 	}
 	out := make([]callseq.Part, len(w.parts), len(w.parts)+len(o.parts))
