@@ -24,7 +24,7 @@ func (x *reading) powershell(text string) word {
 	if l == nil {
 		l = &language{Name: "powershell"}
 	}
-	p := &ps{x: x, l: l, s: strings.ReplaceAll(text, "\r\n", "\n")}
+	p := &ps{x: x, l: l, s: strings.NewReplacer("\r\n", "\n", "\x00", " ").Replace(text)}
 	kept := x.lang
 	x.lang = "powershell"
 	out := p.block(0)
@@ -104,16 +104,13 @@ func (p *ps) place() {
 func (p *ps) bare() string {
 	start := p.i
 	for p.i < len(p.s) && strings.IndexByte(" \t\n;|(){}\"',=&<>", p.s[p.i]) < 0 {
-		if p.s[p.i] == '`' {
+		if p.s[p.i] == '`' && p.i+1 < len(p.s) {
 			p.i++
 		}
 		if p.s[p.i] == '$' && p.i > start {
 			break
 		}
 		p.i++
-		if p.i > len(p.s) {
-			p.i = len(p.s)
-		}
 	}
 	return strings.ReplaceAll(p.s[start:p.i], "`", "")
 }
@@ -522,7 +519,7 @@ func replaced(w, a, b word) word {
 
 // primary reads one operand.
 func (p *ps) primary() word {
-	if !p.x.step() {
+	if p.i >= len(p.s) || !p.x.step() {
 		p.i = len(p.s)
 		return word{}
 	}

@@ -31,6 +31,7 @@ type reading struct {
 	aliasing    map[string]bool     // aliases being expanded
 	socket      callseq.ID          // the last that code in another language opened
 	parses      int
+	nestedBytes int
 	choice      int // which of the values of a variable is read, see alternatives
 	choices     int // the most values that a variable read so far has
 
@@ -125,8 +126,8 @@ func (x *reading) nested(w word, lang, how string, by callseq.ID) word {
 		return word{}
 	}
 	text := x.encode(w)
-	if len(text) > maxText {
-		x.cut("a text longer than 1 MiB")
+	if x.nestedBytes += len(text); x.nestedBytes > maxNested || len(x.t.Layers) > maxCalls {
+		x.cut("too much code within code")
 		return word{}
 	}
 	kept := *x

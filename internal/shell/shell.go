@@ -73,6 +73,7 @@ const (
 	maxSteps    = 60_000   // statements, words and expressions looked at
 	maxCalls    = 4_000    // calls recorded
 	maxNest     = 150      // statements within statements
+	maxNested   = 8 << 20  // bytes of all texts within texts
 	maxLayers   = 8        // texts within texts
 	maxWord     = 64 << 10 // bytes of one word
 	maxParts    = 128      // pieces of one word
@@ -103,7 +104,7 @@ func (r *Reader) read(src Source) *reading {
 		files: map[string]written{}, fds: map[string]stream{}, interactive: map[callseq.ID]bool{}, aliasing: map[string]bool{},
 	}
 	w := fromValue(&src.Text)
-	text := x.encode(w)
+	text := unmarked(x.encode(w))
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "")
 		x.cut("a text longer than 1 MiB")

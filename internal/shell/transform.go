@@ -90,6 +90,17 @@ func utf16Text(s string) string {
 	return string(utf16.Decode(u))
 }
 
+// unmarked is a text without its byte order mark, and in UTF-8: scripts of Windows are often UTF-16.
+func unmarked(s string) string {
+	switch {
+	case strings.HasPrefix(s, "\xef\xbb\xbf"):
+		return s[3:]
+	case strings.HasPrefix(s, "\xff\xfe"):
+		return utf16Text(s[2:])
+	}
+	return s
+}
+
 // ansiEscapes reads the escapes of $'...', printf and echo -e.
 func ansiEscapes(s string) string {
 	if !strings.Contains(s, `\`) {

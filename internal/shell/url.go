@@ -174,7 +174,7 @@ func gibberish(label string) float64 {
 
 // Score is a documented linear score in 0 to 1 that stands in for a trained forest: how much the host looks made by a machine. It
 // is meaningful for labels of eight characters and more; shorter ones get 0. The weights were set by hand on the features' ranges:
-// a readable label scores below 0.3, a random one of 20 letters and digits above 0.7.
+// a readable label scores below 0.4, a random one of 20 letters and digits above 0.7.
 func (f URLFeatures) Score() (float64, []report.Feature) {
 	parts := []report.Feature{
 		{Name: "entropy", Value: f.Entropy, Added: 0.20 * clamp((f.Entropy-2.8)/1.4)},
