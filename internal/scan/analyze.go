@@ -164,8 +164,10 @@ func lineOf(raw []byte, entry string) int {
 func (s *stages) command(src shell.Source, line int) {
 	t, codes, outcome := s.k.Shell.Read(src)
 	s.shellRead(outcome)
-	for i := range t.Calls {
-		t.Calls[i].Pos.Line, t.Calls[i].Pos.Col = line, 1
+	for i := range t.Calls { // a command line stands in one line of the manifest, a file has lines of its own
+		if p := &t.Calls[i].Pos; p.Layer == 0 && src.How == "script" {
+			*p = callseq.Pos{Line: line, Col: 1}
+		}
 	}
 	off := s.out.Trace.Append(t)
 	for _, c := range codes {
@@ -184,18 +186,21 @@ func (s *stages) code(c shell.Code, by callseq.ID, src shell.Source) {
 	s.inline = append(s.inline, js.Entry{Name: src.Entry, Kind: js.EntryScript, Phase: string(src.Phase), Module: m})
 }
 
+// file is the content of a file of the package.
+func (s *stages) file(path string) ([]byte, bool) {
+	if f := s.a.Lookup(path); f != nil {
+		return f.Data, true
+	}
+	return nil, false
+}
+
 // evaluate runs the abstract evaluator over a program and the inline code met so far.
 func (s *stages) evaluate(ctx context.Context, p *js.Program) {
 	q := *p
 	q.Entries = append(slices.Clone(s.inline), p.Entries...)
 	s.inline = nil
 	env := map[string]string{"npm_package_name": s.a.Manifest.Name, "npm_package_version": s.a.Manifest.Version}
-	res := static.Run(ctx, &q, s.k.Base, static.Options{Name: s.a.Manifest.Name, Env: env, Progress: s.note, Files: func(path string) ([]byte, bool) {
-		if f := s.a.Lookup(path); f != nil {
-			return f.Data, true
-		}
-		return nil, false
-	}})
+	res := static.Run(ctx, &q, s.k.Base, static.Options{Name: s.a.Manifest.Name, Env: env, Progress: s.note, Files: s.file})
 	s.out.Trace.Append(res.Trace)
 	if s.static.Stage == "" {
 		s.static = res.Outcome
@@ -256,18 +261,20 @@ func (s *stages) commandOf(c *callseq.Call) {
 			continue
 		}
 		s.read[key] = true
-		src := shell.Source{Text: negate(v), Phase: c.Phase, Entry: c.Entry, File: s.out.Trace.File(c.Pos), How: "shell", By: c.ID}
+		src := shell.Source{Text: negate(v), Phase: c.Phase, Entry: c.Entry, File: s.out.Trace.File(c.Pos), How: "shell", By: c.ID, Files: s.file}
 		t, codes, outcome := s.k.Shell.Read(src)
 		s.shellRead(outcome)
 		for i := range t.Calls {
-			t.Calls[i].Cause, t.Calls[i].Guards = -c.ID, c.Guards
+			if t.Calls[i].Cause == 0 {
+				t.Calls[i].Cause = -c.ID
+			}
 			t.Calls[i].Pos = callseq.Pos{Line: c.Pos.Line, Col: c.Pos.Col, Offset: c.Pos.Offset}
 		}
 		cc, layer := *c, c.Pos.Layer
 		off := s.out.Trace.Append(t)
 		for i := int(off); i < len(s.out.Trace.Calls); i++ { // the commands stand where their call stands
 			s.out.Trace.Calls[i].Pos.Layer = layer
-			s.out.Trace.Calls[i].Guards = cc.Guards
+			s.out.Trace.Calls[i].Guards = slices.Concat(cc.Guards, s.out.Trace.Calls[i].Guards)
 		}
 		for _, code := range codes {
 			s.code(code, off+code.By, src)

@@ -108,7 +108,7 @@ func (x *reading) wrote(p, content word, by callseq.ID, appended bool) {
 	if content.empty() {
 		content = hole("")
 	}
-	if old, ok := x.files[key]; ok && appended {
+	if old, ok := x.files[key]; ok && (appended || len(x.guards) > 0) { // under a condition, what was there may still be there
 		content = old.content.add(content)
 	}
 	x.files[key] = written{content: content, by: by}
