@@ -389,10 +389,11 @@ func (x *reading) known(name string, cmd *command, words []word, in input) word 
 			out = out.add(w)
 		}
 	case "filter":
-		out = x.filtered(name, s, content, words[1:], from(id, callseq.Copy))
-		if len(readTypes) == 0 {
-			out = x.filtered(name, s, content, words[1:], nil)
+		var self []callseq.Flow
+		if len(readTypes) > 0 {
+			self = from(id, callseq.Copy)
 		}
+		out = x.filtered(name, s, content, self)
 	case "transform":
 		for _, w := range sent {
 			content = content.add(w)
@@ -402,7 +403,7 @@ func (x *reading) known(name string, cmd *command, words []word, in input) word 
 	if cmd.Lang != "" || len(s.codes) > 0 {
 		out = x.inside(name, cmd, s, in, id, out)
 	}
-	x.outputs(s, out, content, id, name)
+	x.outputs(s, out, content, id)
 	if len(s.writes) > 0 && output != "pass" && !slices.ContainsFunc(s.writes, func(w word) bool { return nowhere(w.text()) }) {
 		return word{}
 	}
@@ -491,7 +492,7 @@ func (s *sorting) transform(content word, self []callseq.Flow, own bool) word {
 }
 
 // filtered is what a filter leaves of its input: computed for the few that hide text, else a hole with the same flows.
-func (x *reading) filtered(name string, s *sorting, content word, args []word, self []callseq.Flow) word {
+func (x *reading) filtered(name string, s *sorting, content word, self []callseq.Flow) word {
 	fl := mergeFlows(content.flows(), self)
 	t, ok := content.known()
 	if ok && t != "" && len(t) <= maxWord {
@@ -520,7 +521,6 @@ func (x *reading) filtered(name string, s *sorting, content word, args []word, s
 			return lit(strings.Join(lines, "\n")).with(fl)
 		}
 	}
-	_ = args
 	if content.empty() && len(self) == 0 {
 		return word{}
 	}
@@ -528,7 +528,7 @@ func (x *reading) filtered(name string, s *sorting, content word, args []word, s
 }
 
 // outputs writes the files that the command makes.
-func (x *reading) outputs(s *sorting, out, content word, id callseq.ID, name string) {
+func (x *reading) outputs(s *sorting, out, content word, id callseq.ID) {
 	targets := s.writes
 	if (s.modes["remote-name"] || s.cmd.Named && len(targets) == 0) && !s.dest.empty() {
 		targets = append(slices.Clone(targets), baseName(s.dest))
@@ -559,7 +559,6 @@ func (x *reading) outputs(s *sorting, out, content word, id callseq.ID, name str
 			}
 		}
 	}
-	_ = name
 }
 
 // baseName is the last part of a path or URL.

@@ -262,8 +262,7 @@ func (x *reading) behind(cmd *command, words []word) ([]word, bool) {
 			continue
 		}
 		if cmd.Prefix == "assign" {
-			if n, v, ok := strings.Cut(t, "="); ok && !strings.ContainsAny(n, "/.") {
-				_ = v
+			if n, _, ok := strings.Cut(t, "="); ok && !strings.ContainsAny(n, "/.") {
 				x.set(n, cutAfter(words[i], "="))
 				continue
 			}
@@ -407,7 +406,7 @@ func (x *reading) builtin(name string, words []word, in input) (word, bool) {
 	case "popd":
 		x.cwd = ""
 	case "eval":
-		return x.eval(joinWords(args, " "), in), true
+		return x.eval(joinWords(args, " ")), true
 	case ".", "source":
 		x.listWords(words)
 		if len(args) > 0 {
@@ -474,7 +473,7 @@ func (x *reading) builtin(name string, words []word, in input) (word, bool) {
 		}
 	case "trap":
 		if len(args) > 1 && args[0].text() != "-" {
-			x.eval(args[0], input{})
+			x.eval(args[0])
 		}
 	case "set":
 		if x.lang == "cmd" {
@@ -503,6 +502,13 @@ func (x *reading) builtin(name string, words []word, in input) (word, bool) {
 		}
 	case "echo", "printf":
 		return x.print(name, args), true
+	case "printenv":
+		if len(args) != 1 || strings.HasPrefix(args[0].text(), "-") {
+			return word{}, false
+		}
+		if n, ok := args[0].known(); ok {
+			return x.variable(n), true
+		}
 	default:
 		return word{}, false
 	}
@@ -590,7 +596,7 @@ func format(f word, args []word) word {
 }
 
 // eval runs text as shell commands: known words as they are, text with an origin as a layer of its own.
-func (x *reading) eval(w word, in input) word {
+func (x *reading) eval(w word) word {
 	fl := w.flows()
 	types := append([]string{"CODE_GENERATION"}, x.running(codeFlows(w))...)
 	by := x.cause
@@ -600,7 +606,6 @@ func (x *reading) eval(w word, in input) word {
 	if _, ok := w.known(); !ok && len(w.parts) == 1 {
 		return hole("eval", from(by, callseq.Copy)...)
 	}
-	_ = in
 	return x.nested(w, "sh", "eval", by)
 }
 

