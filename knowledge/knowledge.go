@@ -17,13 +17,20 @@ var files embed.FS
 func FS() fs.FS { return files }
 
 // Digest names the state of the knowledge, examples left out: 16 hexadecimal digits.
-func Digest() string {
+func Digest(fsys fs.FS) string { return digest(fsys, func(string) bool { return true }) }
+
+// StagesDigest names the part of the knowledge that decides what stages record: all but the behaviours, which are matched afterwards.
+func StagesDigest(fsys fs.FS) string {
+	return digest(fsys, func(p string) bool { return !strings.HasPrefix(p, "behaviors/") && !strings.HasPrefix(p, "editions/") })
+}
+
+func digest(fsys fs.FS, keep func(path string) bool) string {
 	h := sha256.New()
-	fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasSuffix(p, ".txtar") {
+	fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(p, ".txtar") || !keep(p) {
 			return err
 		}
-		b, err := files.ReadFile(p)
+		b, err := fs.ReadFile(fsys, p)
 		h.Write([]byte(p + "\x00"))
 		h.Write(b)
 		return err

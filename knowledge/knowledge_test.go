@@ -14,14 +14,14 @@ func TestFSHoldsTheData(t *testing.T) {
 }
 
 func TestDigest(t *testing.T) {
-	d := Digest()
-	if len(d) != 16 || d != Digest() {
-		t.Errorf("digest is %q, then %q", d, Digest())
+	d := Digest(FS())
+	if len(d) != 16 || d != Digest(FS()) {
+		t.Errorf("digest is %q, then %q", d, Digest(FS()))
 	}
 }
 
 func BenchmarkDigest(b *testing.B) {
 	for b.Loop() {
-		Digest()
+		Digest(FS())
 	}
 }

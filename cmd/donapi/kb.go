@@ -35,7 +35,7 @@ func (a *app) explain() *cobra.Command {
 
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "print the versions of scanner and knowledge", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		_, err := fmt.Fprintf(a.out, "donapi %s, knowledge %s\n", scan.Version, knowledge.Digest())
+		_, err := fmt.Fprintf(a.out, "donapi %s, knowledge %s\n", scan.Version, knowledge.Digest(knowledge.FS()))
 		return err
 	}}
 }

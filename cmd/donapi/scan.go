@@ -33,6 +33,11 @@ type fetching struct {
 func (f *fetching) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.npmrc, "npmrc", "", "read npm's configuration from `FILE` too; it wins over the user's and the global one")
 	cmd.Flags().StringVar(&f.registry, "registry", "", "ask the registry at `URL`")
+	f.limits(cmd)
+}
+
+// limits adds the flags of commands that analyse.
+func (f *fetching) limits(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "limit for the analysis of one package")
 	cmd.Flags().BoolVar(&f.noConfine, "no-confine", false, "analyse in this process, without limits (for debugging)")
 }
@@ -138,12 +143,12 @@ func colors(w any) bool {
 }
 
 // analyser makes the part of a scanner that runs the stages.
-func (f *fetching) analyser(k *scan.Knowledge) (scan.Analyser, func()) {
+func (f *fetching) analyser(k *scan.Knowledge, trace bool) (scan.Analyser, func()) {
 	if f.noConfine {
 		return scan.InProcess{K: k}, func() {}
 	}
 	pool := confine.NewPool(confine.Limits{Time: f.timeout})
-	return &scan.Confined{Pool: pool}, pool.Close
+	return &scan.Confined{Pool: pool, Trace: trace, Knowledge: k.Digest}, pool.Close
 }
 
 // runScan scans all targets, several at a time, and reports them in the order given.
@@ -156,7 +161,7 @@ func (a *app) runScan(ctx context.Context, targets []string, f *fetching, h repo
 	if err != nil {
 		return err
 	}
-	an, done := f.analyser(k)
+	an, done := f.analyser(k, false)
 	defer done()
 	s := scan.New(k, an)
 	var items []scan.Item

@@ -235,7 +235,10 @@ func opens(v *callseq.Value, missing bool, what string) bool {
 		return what == "read"
 	}
 	if _, known := v.Known(); !known {
-		return !anyKnown(v) || anyAlternative(v, func(v *callseq.Value) bool { return opens(v, false, what) })
+		return !anyKnown(v) || slices.ContainsFunc(v.Alts, func(a callseq.Value) bool {
+			_, known := a.Known()
+			return known && opens(&a, false, what)
+		})
 	}
 	if v.Kind == callseq.Number {
 		n, _ := strconv.Atoi(v.Text)

@@ -15,24 +15,37 @@ import (
 	"github.com/donapi/donapi/internal/report"
 	"github.com/donapi/donapi/internal/shell"
 	"github.com/donapi/donapi/internal/static"
+	"github.com/donapi/donapi/internal/verdict"
 )
 
 // Analysis is everything the stages found out about one package, before it is judged. It prints to JSON, so that a confined child
-// can hand it to its parent and a cache can keep it.
+// can hand it to its parent and a cache can keep it. Matched and Features follow from the rest and the knowledge named.
 type Analysis struct {
 	Name      string           `json:"name"`
 	Version   string           `json:"version"`
 	Integrity string           `json:"integrity"`
 	Hosts     []string         `json:"hosts,omitempty"`
-	Trace     *callseq.Trace   `json:"trace"`
-	Findings  []report.Finding `json:"findings"` // of the detectors; the matcher's are added when it is judged
+	Trace     *callseq.Trace   `json:"trace,omitempty"` // nil where nobody asked for it
+	Findings  []report.Finding `json:"findings"`        // of the detectors
 	Coverage  report.Coverage  `json:"coverage"`
+	Knowledge string           `json:"knowledge"` // whose behaviours were matched
+	Matched   []report.Finding `json:"matched"`   // behaviours
+	Features  []report.Feature `json:"features"`  // the paper's 12
+	Costs     []Cost           `json:"costs,omitempty"`
 }
 
 // Knowledge is what the stages need of the knowledge base, loaded once.
 type Knowledge struct {
-	Base  *behavior.Base
-	Shell *shell.Reader
+	Base   *behavior.Base
+	Shell  *shell.Reader
+	Digest string
+}
+
+// match finds the behaviours in the trace.
+func match(k *Knowledge, a *Analysis) {
+	a.Matched = k.Base.Match(a.Trace, behavior.Subject{Name: a.Name, Hosts: a.Hosts})
+	a.Features = verdict.Features(a.Trace, func(c *callseq.Call) []string { return k.Base.Types(a.Trace, c) })
+	a.Knowledge = k.Digest
 }
 
 // analyze runs every stage over one artifact.
@@ -46,18 +59,24 @@ func analyze(ctx context.Context, k *Knowledge, a *artifact.Artifact, note func(
 	}
 	cov.Outcomes = append(cov.Outcomes, artifactOutcome(a))
 	note("package.json")
+	cost := newMeter()
 	p := reconstruct.Build(a, reconstruct.Options{Commands: k.Shell.Commands})
 	cov.Entries = len(p.Entries)
 	cov.Outcomes = append(cov.Outcomes, reconstructOutcome(p))
 
 	s := &stages{k: k, a: a, p: p, out: out, note: note, shell: report.Outcome{Stage: "shell", Status: report.Ran}}
+	cost.lap("reconstruct")
 	s.scripts()
+	cost.lap("shell")
 	s.evaluate(ctx, p)
-	s.commands(ctx)
+	cost.lap("static")
+	s.commands(ctx) // and the code that commands carry
+	cost.lap("shell")
 	cov.Outcomes = append(cov.Outcomes, s.static, s.shell)
 	for _, d := range detectors {
 		out.Findings = append(out.Findings, d.Run(&Input{Artifact: a, Program: p, Trace: out.Trace})...)
 		cov.Outcomes = append(cov.Outcomes, report.Outcome{Stage: "detect/" + d.Name, Status: report.Ran})
+		cost.lap("detect/" + d.Name)
 	}
 	for _, mod := range p.Modules {
 		if mod.Kind == js.KindCommonJS || mod.Kind == js.KindESM {
@@ -65,6 +84,9 @@ func analyze(ctx context.Context, k *Knowledge, a *artifact.Artifact, note func(
 		}
 	}
 	cov.Calls, cov.Layers = len(out.Trace.Calls), len(out.Trace.Layers)
+	match(k, out)
+	cost.lap("match")
+	out.Costs = cost.costs
 	return out
 }
 

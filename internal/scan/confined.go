@@ -16,16 +16,20 @@ import (
 // Confined analyses each package in a child process of its own. A child that dies is replaced and the package tried once more
 // without the file at which it died; a second death is evidence by itself.
 type Confined struct {
-	Pool     *confine.Pool
-	Progress func(target, file string)
+	Pool      *confine.Pool
+	Trace     bool   // hand the trace out too
+	Knowledge string // digest of what the children match with
+	Progress  func(target, file string)
 }
 
-// job is what the child is asked.
+// job is what the child is asked: to analyse a package, or to match an analysis anew.
 type job struct {
-	Target  string   `json:"target"`
-	Tarball []byte   `json:"tarball,omitempty"`
-	Folder  string   `json:"folder,omitempty"`
-	Without []string `json:"without,omitempty"`
+	Target  string    `json:"target"`
+	Tarball []byte    `json:"tarball,omitempty"`
+	Folder  string    `json:"folder,omitempty"`
+	Without []string  `json:"without,omitempty"`
+	Match   *Analysis `json:"match,omitempty"`
+	Trace   bool      `json:"trace,omitempty"` // hand the trace out
 }
 
 // Handler is what the child does: it must run in a process started by confine.
@@ -35,14 +39,23 @@ func Handler(k *Knowledge) confine.Handler {
 		if err := json.Unmarshal(request, &j); err != nil {
 			return nil, fmt.Errorf("request: %w", err)
 		}
-		a, err := read(Subject{Target: j.Target, Tarball: j.Tarball, Folder: j.Folder})
-		if err != nil {
-			return nil, err
+		out := j.Match
+		if out != nil {
+			match(k, out)
+		} else {
+			a, err := read(Subject{Target: j.Target, Tarball: j.Tarball, Folder: j.Folder})
+			if err != nil {
+				return nil, err
+			}
+			if len(j.Without) > 0 {
+				a = without(a, j.Without)
+			}
+			out = analyze(ctx, k, a, note)
 		}
-		if len(j.Without) > 0 {
-			a = without(a, j.Without)
+		if !j.Trace {
+			out.Trace = nil
 		}
-		return json.Marshal(analyze(ctx, k, a, note))
+		return json.Marshal(out)
 	}
 }
 
@@ -63,7 +76,15 @@ next:
 
 // Analyse runs the job, twice if need be.
 func (c *Confined) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
-	j := job{Target: s.Target, Tarball: s.Tarball, Folder: s.Folder}
+	return c.run(ctx, job{Target: s.Target, Tarball: s.Tarball, Folder: s.Folder, Trace: c.Trace})
+}
+
+// Match finds the behaviours anew.
+func (c *Confined) Match(ctx context.Context, a *Analysis) (*Analysis, error) {
+	return c.run(ctx, job{Target: a.Name, Match: a, Trace: c.Trace})
+}
+
+func (c *Confined) run(ctx context.Context, j job) (*Analysis, error) {
 	var deaths []*confine.Died
 	for try := 0; ; try++ {
 		req, err := json.Marshal(j)
@@ -72,7 +93,7 @@ func (c *Confined) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
 		}
 		reply, err := c.Pool.Run(ctx, req, func(file string) {
 			if c.Progress != nil {
-				c.Progress(s.Target, file)
+				c.Progress(j.Target, file)
 			}
 		})
 		var died *confine.Died
@@ -89,9 +110,9 @@ func (c *Confined) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
 		if err != nil {
 			return nil, err
 		}
-		a := &Analysis{Trace: &callseq.Trace{}}
+		a := &Analysis{}
 		if err := json.Unmarshal(reply, a); err != nil {
-			return nil, fmt.Errorf("%s: answer of the confined process: %w", s.Target, err)
+			return nil, fmt.Errorf("%s: answer of the confined process: %w", j.Target, err)
 		}
 		c.survived(a, deaths)
 		return a, nil
@@ -127,8 +148,7 @@ func killed(deaths []*confine.Died) report.Finding {
 
 // dead is the analysis of a package that no process survived.
 func (c *Confined) dead(deaths []*confine.Died) *Analysis {
-	a := &Analysis{Trace: &callseq.Trace{}}
-	a.Findings = append(a.Findings, killed(deaths))
+	a := &Analysis{Trace: &callseq.Trace{}, Knowledge: c.Knowledge, Findings: []report.Finding{killed(deaths)}}
 	a.Coverage.Outcomes = append(a.Coverage.Outcomes, report.Outcome{Stage: "confine", Status: report.Failed, Reason: "no process survived the analysis", Reached: true})
 	return a
 }

@@ -12,10 +12,10 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/behavior"
-	"github.com/donapi/donapi/internal/callseq"
 	"github.com/donapi/donapi/internal/report"
 	"github.com/donapi/donapi/internal/shell"
 	"github.com/donapi/donapi/internal/verdict"
@@ -35,7 +35,7 @@ func LoadKnowledge(fsys fs.FS) (*Knowledge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Knowledge{Base: b, Shell: sh}, nil
+	return &Knowledge{Base: b, Shell: sh, Digest: knowledge.Digest(fsys)}, nil
 }
 
 // Subject is one package to be scanned: a tarball's bytes, or a folder.
@@ -50,42 +50,49 @@ type Subject struct {
 type Scanner struct {
 	k        *Knowledge
 	analyser Analyser
-	digest   string
 }
 
-// Analyser runs the stages on one package: in this process, or in a confined one.
+// Analyser runs the stages on one package, and finds behaviours anew in an analysis that was made with other knowledge: in this
+// process, or in a confined one.
 type Analyser interface {
 	Analyse(ctx context.Context, s Subject) (*Analysis, error)
+	Match(ctx context.Context, a *Analysis) (*Analysis, error)
 }
 
 // New makes a scanner.
-func New(k *Knowledge, a Analyser) *Scanner {
-	return &Scanner{k: k, analyser: a, digest: knowledge.Digest()}
-}
+func New(k *Knowledge, a Analyser) *Scanner { return &Scanner{k: k, analyser: a} }
 
 // Scan judges one package. An error means that the scanner itself failed; whatever the package did is in the verdict.
 func (s *Scanner) Scan(ctx context.Context, sub Subject) (*report.Verdict, error) {
-	a, err := s.analyser.Analyse(ctx, sub)
+	a, err := s.Analyse(ctx, sub)
 	if err != nil {
 		return nil, err
 	}
-	v := s.judge(a, sub)
-	return v, nil
+	return s.Judge(a, sub), nil
+}
+
+// Analyse runs the stages only.
+func (s *Scanner) Analyse(ctx context.Context, sub Subject) (*Analysis, error) {
+	a, err := s.analyser.Analyse(ctx, sub)
+	if err != nil || a.Knowledge == s.k.Digest {
+		return a, err
+	}
+	return s.analyser.Match(ctx, a)
 }
 
 // Failed is the verdict of a target that could not be scanned.
 func (s *Scanner) Failed(target string, err error) *report.Verdict {
-	return &report.Verdict{SchemaVersion: report.SchemaVersion, Target: target, Scanner: "donapi " + Version, Knowledge: s.digest, Error: err.Error(), Level: report.Inconclusive, Why: "not scanned", Preliminary: report.Normal}
+	return &report.Verdict{SchemaVersion: report.SchemaVersion, Target: target, Scanner: "donapi " + Version, Knowledge: s.k.Digest, Error: err.Error(), Level: report.Inconclusive, Why: "not scanned", Preliminary: report.Normal}
 }
 
-func (s *Scanner) judge(a *Analysis, sub Subject) *report.Verdict {
-	fs := append([]report.Finding(nil), a.Findings...)
-	fs = append(fs, sub.Notes...)
-	fs = append(fs, s.k.Base.Match(a.Trace, behavior.Subject{Name: a.Name, Hosts: a.Hosts})...)
+// Judge makes the verdict of an analysis. It reads findings, never the trace: whatever an attacker could make large or deep stays in
+// the process that ran the stages.
+func (s *Scanner) Judge(a *Analysis, sub Subject) *report.Verdict {
+	fs := slices.Concat(a.Findings, sub.Notes, a.Matched)
 	report.SortFindings(fs)
-	r := verdict.Judge(verdict.Input{Findings: fs, Coverage: a.Coverage, Trace: a.Trace, Types: func(c *callseq.Call) []string { return s.k.Base.Types(a.Trace, c) }})
-	return &report.Verdict{SchemaVersion: report.SchemaVersion, Target: sub.Target, Scanner: "donapi " + Version, Knowledge: s.digest, Name: a.Name, Version: a.Version, Integrity: a.Integrity,
-		Level: r.Level, Why: r.Why, Preliminary: r.Preliminary, Categories: r.Categories, Findings: fs, Features: r.Features, Coverage: a.Coverage}
+	r := verdict.Judge(verdict.Input{Findings: fs, Coverage: a.Coverage, Features: a.Features})
+	return &report.Verdict{SchemaVersion: report.SchemaVersion, Target: sub.Target, Scanner: "donapi " + Version, Knowledge: s.k.Digest, Name: a.Name, Version: a.Version, Integrity: a.Integrity,
+		Level: r.Level, Why: r.Why, Preliminary: r.Preliminary, Categories: r.Categories, Findings: fs, Features: a.Features, Coverage: a.Coverage}
 }
 
 // InProcess analyses in the present process.
@@ -93,15 +100,18 @@ type InProcess struct{ K *Knowledge }
 
 // Analyse reads the package and runs the stages.
 func (p InProcess) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
-	return p.analyse(ctx, s, func(string) {})
-}
-
-func (p InProcess) analyse(ctx context.Context, s Subject, note func(string)) (*Analysis, error) {
 	a, err := read(s)
 	if err != nil {
 		return nil, err
 	}
-	return analyze(ctx, p.K, a, note), nil
+	return analyze(ctx, p.K, a, func(string) {}), nil
+}
+
+// Match finds the behaviours anew.
+func (p InProcess) Match(_ context.Context, a *Analysis) (*Analysis, error) {
+	b := *a
+	match(p.K, &b)
+	return &b, nil
 }
 
 func read(s Subject) (*artifact.Artifact, error) {

@@ -16,8 +16,7 @@ import (
 type Input struct {
 	Findings []report.Finding
 	Coverage report.Coverage
-	Trace    *callseq.Trace
-	Types    func(*callseq.Call) []string // behaviour types of a call
+	Features []report.Feature // as Features computes them
 }
 
 // Result is the judgement.
@@ -27,7 +26,6 @@ type Result struct {
 	Rule        string
 	Preliminary report.Preliminary
 	Categories  []string
-	Features    []report.Feature
 }
 
 // Rule is one rung of the ladder: when it holds, the level is at least its level.
@@ -164,8 +162,7 @@ func Judge(in Input) Result {
 		}
 	}
 	r.Categories = categories(sorted, r.Level)
-	r.Features = Features(in.Trace, in.Types)
-	r.Preliminary = preliminary(f, r.Features)
+	r.Preliminary = preliminary(f, in.Features)
 	return r
 }
 
