@@ -1,6 +1,7 @@
 package static
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -80,10 +81,8 @@ func hostModels() map[string]hostModel {
 	for _, k := range strings.Fields("clearTimeout clearInterval clearImmediate") {
 		m[k] = func(h *hostCall) (Value, bool) { return nil, true }
 	}
-	for _, m := range []map[string]hostModel{cryptoModels(), zlibModels(), fileModels()} {
-		for k, f := range m {
-			m[k] = f
-		}
+	for _, more := range []map[string]hostModel{cryptoModels(), zlibModels(), fileModels()} {
+		maps.Copy(m, more)
 	}
 	return m
 }
