@@ -4,6 +4,7 @@
 package reconstruct
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"sort"
@@ -44,6 +45,7 @@ func Build(a *artifact.Artifact, opt Options) *js.Program {
 		}
 	}
 	b.reach()
+	b.orphans()
 	for _, m := range b.modules {
 		b.p.Modules = append(b.p.Modules, m)
 	}
@@ -60,6 +62,7 @@ type builder struct {
 	modules   map[string]*js.Module
 	manifests map[string]*npm.Manifest // by folder; nil when there is none
 	seen      map[string]bool
+	missing   string // the first install script whose file is not there
 }
 
 func (b *builder) addModule(f *artifact.File) {
@@ -363,6 +366,44 @@ func (b *builder) bundled() {
 			b.root(dir, m)
 		}
 	}
+}
+
+// orphans makes entries of files that nothing reaches, where something that should start one is missing: the file of an install
+// script, which another part of the script may put there, or what main names, without which users load files by their path.
+func (b *builder) orphans() {
+	e := js.Entry{Name: b.missing, Kind: js.EntryScript, Phase: string(callseq.PhaseInstall), Implied: true}
+	if b.missing == "" {
+		if slices.ContainsFunc(b.p.Entries, func(e js.Entry) bool { return e.Kind == js.EntryImport || e.Kind == js.EntryBrowser || e.Kind == js.EntryBin }) {
+			return
+		}
+		e = js.Entry{Name: "files", Kind: js.EntryImport, Phase: string(callseq.PhaseImport), Implied: true}
+	}
+	n := len(b.p.Entries)
+	for _, p := range slices.Sorted(maps.Keys(b.modules)) {
+		m := b.modules[p]
+		if m.Reach == 0 && (m.Kind == js.KindCommonJS || m.Kind == js.KindESM) && !aside(p) {
+			e.Path = p
+			b.entry(e)
+		}
+	}
+	if len(b.p.Entries) > n {
+		b.reach()
+	}
+}
+
+// aside reports a path in a folder whose files no user loads.
+func aside(p string) bool {
+	for _, dir := range strings.Split(path.Dir(p), "/") {
+		switch strings.ToLower(dir) {
+		case "test", "tests", "__tests__", "spec", "specs", "bench", "benchmark", "benchmarks", "example", "examples", "demo", "demos", "docs", "doc", "node_modules", "fixtures", "scripts", "tools", "tasks", "build-tools", "grunt":
+			return true
+		}
+	}
+	switch path.Base(p) {
+	case "Gruntfile.js", "gulpfile.js", "gruntfile.js", "Gulpfile.js", "webpack.config.js", "rollup.config.js", "karma.conf.js", "jest.config.js", "babel.config.js", ".eslintrc.js":
+		return true
+	}
+	return strings.Contains(path.Base(p), ".test.") || strings.Contains(path.Base(p), ".spec.")
 }
 
 // reach walks the static specifiers from every entry.

@@ -68,6 +68,9 @@ func (s *scripts) simple(entry string, words []string, cwd, phase string, implie
 		f, ok := s.b.file(p)
 		if !ok {
 			s.b.unresolved("package.json", file, entry+" starts a file that is not there")
+			if phase == "install" && s.b.missing == "" && (lang == "" || lang == "js") {
+				s.b.missing = s.prefix + entry
+			}
 			return
 		}
 		if lang == "" {
@@ -143,6 +146,19 @@ func (s *scripts) simple(entry string, words []string, cwd, phase string, implie
 		}
 	case "npm", "yarn", "pnpm", "cnpm":
 		s.manager(entry, rest, phase, implied, depth)
+	case "forever", "pm2", "nodemon", "supervisor", "node-dev", "nyc", "c8", "tsnd":
+		for i, w := range rest {
+			if _, ok := s.b.file(path.Join(cwd, clean(w))); ok && !strings.HasPrefix(w, "-") {
+				start(w, "", rest[i+1:])
+				return cwd
+			}
+		}
+	case "concurrently":
+		for _, w := range rest {
+			if !strings.HasPrefix(w, "-") && depth < maxScriptDepth {
+				s.command(entry, w, phase, implied, depth+1)
+			}
+		}
 	case "npm-run-all", "run-s", "run-p":
 		for _, w := range rest {
 			if !strings.HasPrefix(w, "-") {
