@@ -215,7 +215,7 @@ func (ev *evaluator) typeMember(a *Abstract, key string) Value {
 			out := &Abstract{kind: callseq.Unknown, path: full, flows: a.flows, made: a.made}
 			for _, r := range api.Results {
 				if r.On == "return" || r.On == "" {
-					out.typ = r.Type
+					out.is(r.Type)
 				}
 			}
 			return out
@@ -350,7 +350,7 @@ func (ev *evaluator) readAPI(api *behavior.API, a *Abstract) Value {
 	out := &Abstract{kind: callseq.Unknown, path: api.Name, flows: flows{{From: id, Via: callseq.Copy}}, made: id}
 	for _, r := range api.Results {
 		if r.On == "return" || r.On == "" {
-			out.typ = r.Type
+			out.is(r.Type)
 		}
 	}
 	if k, ok := readKinds[api.Name]; ok {
@@ -588,21 +588,15 @@ func (ev *evaluator) hostResult(api *behavior.API, id callseq.ID, a *Abstract, t
 	for _, r := range api.Results {
 		switch r.On {
 		case "return":
-			out.typ = r.Type
-			if t := typeKinds[r.Type]; t != "" {
-				out.kind = t
-			}
+			out.is(r.Type)
 			if r.Type == "this" {
-				out.typ = ""
 				if t, ok := this.(*Abstract); ok {
 					out = t
 				}
 			}
 		case "promise":
-			promised = &Abstract{kind: callseq.Unknown, flows: self, typ: r.Type, path: callPath(api.Name), made: id}
-			if t := typeKinds[r.Type]; t != "" {
-				promised.kind = t
-			}
+			promised = &Abstract{kind: callseq.Unknown, flows: self, path: callPath(api.Name), made: id}
+			promised.is(r.Type)
 		}
 	}
 	extra := ev.applyFlows(api, id, recv, args, out)
@@ -630,7 +624,27 @@ func callPath(p string) string {
 	return p + "()"
 }
 
-var typeKinds = map[string]callseq.ValueKind{"string": callseq.String, "number": callseq.Number, "boolean": callseq.Bool, "Buffer": callseq.Bytes, "Array": callseq.Array, "Object": callseq.Object}
+// is makes an unknown value one of the type that the knowledge base gives: a plain kind of value, or an instance of a class whose
+// members it knows.
+func (x *Abstract) is(typ string) {
+	switch typ {
+	case "string":
+		x.kind = callseq.String
+	case "number":
+		x.kind = callseq.Number
+	case "boolean":
+		x.kind = callseq.Bool
+	case "Array":
+		x.kind = callseq.Array
+	case "Object":
+		x.kind = callseq.Object
+	case "Buffer":
+		x.kind, x.typ = callseq.Bytes, typ
+	case "this":
+	default:
+		x.typ = typ
+	}
+}
 
 // argAt finds an argument by path, as callseq.Call.ArgAt does in a recorded call.
 func argAt(recv Value, args []Value, path string) Value {
@@ -739,10 +753,8 @@ func (ev *evaluator) callbacks(api *behavior.API, id callseq.ID, args []Value, f
 				for r.Arg >= len(in) {
 					in = append(in, nil)
 				}
-				x := &Abstract{kind: callseq.Unknown, flows: fl, typ: r.Type, made: id, path: callPath(api.Name)}
-				if t := typeKinds[r.Type]; t != "" {
-					x.kind = t
-				}
+				x := &Abstract{kind: callseq.Unknown, flows: fl, made: id, path: callPath(api.Name)}
+				x.is(r.Type)
 				in[r.Arg] = x
 				typed = true
 			}
@@ -796,7 +808,7 @@ func (ev *evaluator) handlerArgs(a *Abstract, event string) []Value {
 	for i := range out {
 		x := &Abstract{kind: callseq.Unknown, flows: fl, path: event}
 		if i == at {
-			x.typ = typ
+			x.is(typ)
 			x.made = a.made
 		}
 		out[i] = x
