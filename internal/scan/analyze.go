@@ -123,15 +123,16 @@ func reconstructOutcome(p *js.Program) report.Outcome {
 
 // stages holds what the stages of one analysis hand to each other.
 type stages struct {
-	k      *Knowledge
-	a      *artifact.Artifact
-	p      *js.Program
-	out    *Analysis
-	note   func(string)
-	static report.Outcome
-	shell  report.Outcome
-	inline []js.Entry
-	read   map[string]bool
+	k       *Knowledge
+	a       *artifact.Artifact
+	p       *js.Program
+	out     *Analysis
+	note    func(string)
+	static  report.Outcome
+	shell   report.Outcome
+	inline  []js.Entry // code and files that commands and calls start, not yet evaluated
+	started []string
+	read    map[string]bool
 }
 
 // shellRead adds the outcome of one text to that of the stage.
@@ -244,6 +245,9 @@ func (s *stages) commands(ctx context.Context) {
 		for i := from; i < n; i++ {
 			s.commandOf(&s.out.Trace.Calls[i])
 		}
+		for i := from; i < len(s.out.Trace.Calls); i++ {
+			s.startedBy(&s.out.Trace.Calls[i])
+		}
 		from = n
 		if len(s.inline) > 0 {
 			s.evaluate(ctx, &js.Program{Resolver: s.p.Resolver})
@@ -264,7 +268,11 @@ func (s *stages) commandOf(c *callseq.Call) {
 		return
 	}
 	var texts []callseq.Value
-	if p := api.Role("command"); p != "" {
+	if p := api.Role("file"); p != "" && inShell(c) {
+		if v := c.ArgAt(p); v != nil {
+			texts = append(texts, commandText(v, c.ArgAt(api.Role("argv"))))
+		}
+	} else if p := api.Role("command"); p != "" {
 		if v := c.ArgAt(p); v != nil {
 			texts = append(texts, *v)
 			texts = append(texts, v.Alts...)
@@ -304,23 +312,52 @@ func (s *stages) commandOf(c *callseq.Call) {
 	}
 }
 
+// inShell reports that a call hands its text to a shell because its options say so.
+func inShell(c *callseq.Call) bool {
+	for _, p := range []string{"1.shell", "2.shell"} {
+		if v := c.ArgAt(p); v != nil && v.Kind != callseq.Undefined && v.Kind != callseq.Null && v.Text != "false" && (v.Text != "" || v.Kind == callseq.Unknown) {
+			return true
+		}
+	}
+	return false
+}
+
+// commandText joins a command line and further words, as a shell gets them: unquoted.
+func commandText(file, argv *callseq.Value) callseq.Value {
+	out := *file
+	if argv == nil || argv.Kind != callseq.Array || len(argv.Fields) == 0 {
+		return out
+	}
+	words := callseq.Value{Kind: callseq.Array, Fields: argv.Fields}
+	return joinWords(file, &words, func(t string) string { return t })
+}
+
 // argvText writes a program and its arguments as one command line, each argument quoted.
 func argvText(file, argv *callseq.Value) callseq.Value {
+	return joinWords(file, argv, func(t string) string {
+		if strings.ContainsAny(t, " \t\n\"$`\\;|&<>()*?") {
+			return "'" + strings.ReplaceAll(t, "'", `'\''`) + "'"
+		}
+		return t
+	})
+}
+
+func joinWords(file, argv *callseq.Value, quote func(string) string) callseq.Value {
 	out := callseq.Value{Kind: callseq.String}
 	add := func(v *callseq.Value) {
 		if len(v.Parts) > 0 {
 			out.Parts = append(out.Parts, v.Parts...)
 			return
 		}
+		if v.Source == "process.execPath" || v.Source == "process.argv.0" || v.Source == "process.argv0" {
+			out.Parts = append(out.Parts, callseq.Part{Lit: "node", Flows: v.Flows})
+			return
+		}
 		if v.Kind == callseq.Unknown || v.Text == "" && v.Source != "" {
 			out.Parts = append(out.Parts, callseq.Part{Hole: true, Source: v.Source, Flows: v.Flows})
 			return
 		}
-		t := v.Text
-		if strings.ContainsAny(t, " \t\n\"$`\\;|&<>()*?") {
-			t = "'" + strings.ReplaceAll(t, "'", `'\''`) + "'"
-		}
-		out.Parts = append(out.Parts, callseq.Part{Lit: t, Flows: v.Flows})
+		out.Parts = append(out.Parts, callseq.Part{Lit: quote(v.Text), Flows: v.Flows})
 	}
 	add(file)
 	if argv != nil && argv.Kind == callseq.Array {

@@ -173,9 +173,15 @@ func (ev *evaluator) runText(src, how string, by callseq.ID, env *frame) Value {
 	}
 	id, seen := ev.texts[madeKey{src, by}]
 	var u *js.Unit
-	if seen {
+	switch {
+	case seen && id < 0:
+		if ev.try > 0 {
+			ev.throw("SyntaxError", "Invalid or unexpected token")
+		}
+		return unknown(callseq.Unknown, nil)
+	case seen:
 		u = ev.units[id]
-	} else {
+	default:
 		if len(ev.texts) >= maxLayers {
 			ev.skip("more than "+strconv.Itoa(maxLayers)+" decoded layers", ev.entryReached())
 			return unknown(callseq.Unknown, nil)

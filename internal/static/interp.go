@@ -567,6 +567,9 @@ func (ev *evaluator) bind(p js.Pattern, v Value) {
 	case *js.Index:
 		ev.setIndex(ev.eval(d.X), ev.eval(d.I), v)
 	case *js.ArrayPat:
+		if a, ok := v.(*Abstract); ok && a.known == nil && len(a.alts) > 0 && len(a.parts) == 0 {
+			v = ev.zip(a, len(d.Items))
+		}
 		items, open := ev.iterate(v, len(d.Items)+64)
 		for i, it := range d.Items {
 			if it.Target == nil {
@@ -611,6 +614,33 @@ func (ev *evaluator) bind(p js.Pattern, v Value) {
 			ev.bind(d.Rest, ev.restOf(v, used))
 		}
 	}
+}
+
+// zip makes one list of a value that is one of several lists: each place holds what any of them has there.
+func (ev *evaluator) zip(a *Abstract, n int) Value {
+	out := make([]Value, n)
+	for k, alt := range a.alts {
+		items, open := ev.iterate(alt, n)
+		for i := range out {
+			var x Value
+			switch {
+			case i < len(items):
+				x = items[i]
+			case open:
+				if x = ev.index(alt, num(float64(i))); x == nil {
+					x = unknown(callseq.Unknown, deep(alt))
+				}
+			}
+			if k == 0 {
+				out[i] = x
+			} else {
+				out[i] = join(out[i], x)
+			}
+		}
+	}
+	list := ev.array(out)
+	list.weak, list.flows = true, a.flows
+	return list
 }
 
 func (ev *evaluator) restOf(v Value, used map[string]bool) Value {
