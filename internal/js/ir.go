@@ -85,6 +85,11 @@ type Scope struct {
 	Names []string // by slot
 }
 
+// Slots is a run of slots of one frame, from Low to before High.
+type Slots struct {
+	Low, High int32
+}
+
 // Ref names a slot: Hops frames up from the current one.
 type Ref struct {
 	Hops, Slot int32
@@ -99,6 +104,7 @@ type Param struct {
 // Block is a statement list. Funcs are the function declarations hoisted to its start.
 type Block struct {
 	Scope *Scope // nil when its bindings live in the enclosing frame
+	Own   Slots  // of the enclosing frame, that only this block sees
 	Funcs []FuncBind
 	Stmts []Stmt
 }

@@ -238,7 +238,11 @@ func (l *lowerer) block(x *lex, stmts []js_ast.Stmt, body bool) *Block {
 		x.inLoop = true
 		b.Scope = x.scope
 	}
+	low := len(x.scope.Names)
 	l.lexical(x, stmts)
+	if !body && b.Scope == nil {
+		b.Own = Slots{int32(low), int32(len(x.scope.Names))}
+	}
 	for _, s := range stmts {
 		l.stmtInto(x, s, b)
 	}
@@ -371,11 +375,15 @@ func (l *lowerer) stmt(x *lex, s js_ast.Stmt) Stmt {
 				y.inLoop = true
 				c.Scope = y.scope
 			}
+			low := len(y.scope.Names)
 			if d.Catch.BindingOrNil.Data != nil {
 				l.bindings(y, d.Catch.BindingOrNil)
 				t.Param = l.binding(y, d.Catch.BindingOrNil)
 			}
 			l.lexical(y, d.Catch.Block.Stmts)
+			if c.Scope == nil {
+				c.Own = Slots{int32(low), int32(len(y.scope.Names))}
+			}
 			for _, s := range d.Catch.Block.Stmts {
 				l.stmtInto(y, s, c)
 			}
@@ -397,7 +405,11 @@ func (l *lowerer) stmt(x *lex, s js_ast.Stmt) Stmt {
 			y.inLoop = true
 			sw.Block.Scope = y.scope
 		}
+		low := len(y.scope.Names)
 		l.lexical(y, all)
+		if sw.Block.Scope == nil {
+			sw.Block.Own = Slots{int32(low), int32(len(y.scope.Names))}
+		}
 		for _, c := range d.Cases {
 			var k Case
 			if c.ValueOrNil.Data != nil {

@@ -119,6 +119,7 @@ func (ev *evaluator) block(b *js.Block) completion {
 		ev.f = old
 		return c
 	}
+	ev.owns(b)
 	return ev.blockIn(b)
 }
 
@@ -454,6 +455,7 @@ func (ev *evaluator) catch(d *js.Try, v Value) (completion, *thrown) {
 		if d.Param != nil {
 			ev.bind(d.Param, v)
 		}
+		ev.owns(d.Catch)
 		return ev.blockIn(d.Catch)
 	})
 }
@@ -484,6 +486,7 @@ func (ev *evaluator) switchStmt(d *js.Switch) completion {
 		if d.Block.Scope != nil {
 			ev.push(d.Block.Scope)
 		}
+		ev.owns(d.Block)
 		ev.hoist(d.Block)
 	}
 	start := -1

@@ -1,6 +1,11 @@
 package static
 
-import "github.com/donapi/donapi/internal/callseq"
+import (
+	"slices"
+
+	"github.com/donapi/donapi/internal/callseq"
+	"github.com/donapi/donapi/internal/js"
+)
 
 // Branches on unknown conditions run one after the other on the same state: the first branch's writes are journalled and taken
 // back, the second branch runs, and where the two meet each written place holds the join of both values. A frame or object made
@@ -26,6 +31,24 @@ type journal struct {
 	mark int32 // what was born at or before it is logged
 	log  []undo
 	seen map[place]bool
+	own  []ownSlots
+}
+
+// ownSlots are the bindings of a block that began after the journal was opened: nothing outside it sees them, so that neither
+// branch needs them taken back.
+type ownSlots struct {
+	frame *frame
+	slots js.Slots
+}
+
+// owns exempts the bindings of a block that begins.
+func (ev *evaluator) owns(b *js.Block) {
+	if ev.j != nil && b.Own.Low < b.Own.High && ev.f.born <= ev.jmark {
+		o := ownSlots{ev.f, b.Own}
+		if !slices.Contains(ev.j.own, o) {
+			ev.j.own = append(ev.j.own, o)
+		}
+	}
 }
 
 func (ev *evaluator) openJournal() *journal {
@@ -66,6 +89,11 @@ func (j *journal) first(p place) bool {
 }
 
 func (ev *evaluator) logSlot(f *frame, slot int) {
+	for _, o := range ev.j.own {
+		if o.frame == f && int32(slot) >= o.slots.Low && int32(slot) < o.slots.High {
+			return
+		}
+	}
 	p := place{frame: f, slot: slot, elem: -1}
 	if ev.j.first(p) {
 		ev.j.log = append(ev.j.log, undo{place: p, old: f.slots[slot]})
