@@ -858,6 +858,9 @@ func (ev *evaluator) callUnknown(a *Abstract, this Value, args []Value) Value {
 	for _, v := range args {
 		in = in.union(deep(v))
 	}
+	if out, ok := ev.visitUnknown(a, this, name, args, in); ok {
+		return out
+	}
 	for _, v := range args {
 		ev.escape(v, fl)
 	}
@@ -878,6 +881,65 @@ func (ev *evaluator) callUnknown(a *Abstract, this Value, args []Value) Value {
 		out.kind = callseq.Unknown
 	}
 	return out
+}
+
+// visitUnknown calls the callback of a method that visits a list which nobody knows, at once, as list.forEach does: what the callback
+// adds up is there when the method returns. The list may be empty, so that its writes are weak.
+func (ev *evaluator) visitUnknown(a *Abstract, this Value, name string, args []Value, fl flows) (Value, bool) {
+	switch name {
+	case "forEach", "each", "map", "flatMap", "filter", "reject", "some", "every", "find", "findIndex", "findLast", "reduce", "reduceRight", "sort", "replace", "replaceAll":
+	default:
+		return nil, false
+	}
+	at := slices.IndexFunc(args, func(v Value) bool { o, ok := v.(*Object); return ok && o.fn != nil && o.fn.code != nil })
+	if at < 0 || at > 1 {
+		return nil, false
+	}
+	var item Value = &Abstract{kind: callseq.Unknown, flows: fl, path: a.path[:max(0, strings.LastIndexByte(a.path, '.'))]}
+	if at == 1 { // _.each(list, f)
+		if items, _ := ev.iterate(args[0], 1); len(items) > 0 {
+			item = items[0]
+		}
+	}
+	in := []Value{item, unknown(callseq.Number, nil), this}
+	switch {
+	case name == "replace" || name == "replaceAll":
+		in = []Value{item, item, item}
+	case strings.HasPrefix(name, "reduce"):
+		acc := argOr(args, at+1)
+		if acc == nil {
+			acc = item
+		}
+		in = []Value{acc, item, unknown(callseq.Number, nil), this}
+	}
+	var got Value
+	ev.either(callseq.Guard{Cond: ev.nextCond(), Text: "the list has an element"}, func() completion {
+		got = ev.call(args[at], nil, in)
+		return normal
+	}, nil)
+	got = ev.await(got)
+	switch name {
+	case "map", "flatMap":
+		if items, _ := ev.iterate(got, 1); name == "flatMap" && len(items) > 0 {
+			got = items[0]
+		}
+		list := ev.array([]Value{got})
+		list.weak, list.flows = true, fl
+		return list, true
+	case "filter", "reject", "sort":
+		if at == 0 && this != nil {
+			return this, true
+		}
+	case "find", "findLast":
+		return item, true
+	case "some", "every":
+		return unknown(callseq.Bool, fl), true
+	case "reduce", "reduceRight":
+		return join(in[0], got), true
+	case "forEach":
+		return nil, true
+	}
+	return &Abstract{kind: callseq.Unknown, flows: fl.union(deep(got)), path: callPath(a.path), depth: a.depth + 1}, true
 }
 
 // callAlts calls each of the functions that a value may be, as branches.
