@@ -208,9 +208,10 @@ type fnInfo struct {
 }
 
 const (
-	memoAfter = 6    // runs with unknown arguments after which results are remembered
-	memoRuns  = 600  // runs with unknown arguments after which no more are made
-	memoSize  = 2000 // remembered results of one function
+	memoAfter = 6      // runs with unknown arguments after which results are remembered
+	memoRuns  = 600    // runs with unknown arguments after which no more are made
+	memoSize  = 2000   // remembered results of one function
+	plainRuns = 50_000 // runs under an unknown condition, but with known arguments, after which no more are made
 )
 
 func (ev *evaluator) info(f *js.Func) *fnInfo {
@@ -282,8 +283,12 @@ func (ev *evaluator) callCode(o *Object, this Value, args []Value, newTarget Val
 		ev.ran[f.code] = true
 	}
 	var memoKey string
-	if info.runs > memoAfter && (isUnknown(this) || anyUnknown(args) || ev.branchDepth > 0) {
-		if info.active > 2 || info.runs > memoRuns {
+	if open := isUnknown(this) || anyUnknown(args); info.runs > memoAfter && (open || ev.branchDepth > 0) {
+		most, deep := memoRuns, 2
+		if !open {
+			most, deep = plainRuns, 40 // a decoder may well be called that often, with other arguments each time
+		}
+		if int(info.active) > deep || info.runs > most {
 			return ev.noMore(this, args)
 		}
 		sig, open := signature(this, args)
