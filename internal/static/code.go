@@ -242,7 +242,7 @@ func (ev *evaluator) runUnit(u *js.Unit, layer int, by callseq.ID, env *frame) V
 	ev.layerDepth++
 	defer func() { ev.f, ev.act, ev.cause = oldF, oldA, oldCause; ev.layerDepth-- }()
 	code := u.Body.Code()
-	f := &frame{slots: make([]Value, len(code.Scope.Names)), scope: code.Scope, born: ev.jseq}
+	f := &frame{slots: make([]Value, len(code.Scope.Names)), up: env, scope: code.Scope, born: ev.jseq}
 	act := &activation{unit: u, layer: layer}
 	if oldA != nil {
 		act.mod = oldA.mod
