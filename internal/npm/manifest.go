@@ -304,3 +304,20 @@ func (m *Manifest) Hosts() []string {
 	}
 	return out
 }
+
+// LocalDependencies lists the folders inside the package that it depends on by path, as file:./vendor/x, in the order of their names.
+func (m *Manifest) LocalDependencies() []string {
+	var out []string
+	for _, d := range slices.Concat(m.Dependencies, m.OptionalDependencies) {
+		p, ok := strings.CutPrefix(d.Value, "file:")
+		if !ok && !strings.HasPrefix(d.Value, "./") {
+			continue
+		}
+		p = path.Clean(strings.TrimPrefix(strings.ReplaceAll(p, `\`, "/"), "//"))
+		if path.IsAbs(p) || p == "." || p == ".." || strings.HasPrefix(p, "../") || strings.HasSuffix(p, ".tgz") {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}

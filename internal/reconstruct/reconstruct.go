@@ -39,6 +39,7 @@ func Build(a *artifact.Artifact, opt Options) *js.Program {
 	b.p.Resolver = b
 	b.root("", a.Manifest)
 	b.bundled()
+	b.local(a.Manifest)
 	for _, e := range b.p.Entries {
 		if e.Path != "" {
 			b.loadable(e.Path)
@@ -321,7 +322,7 @@ func (b *builder) file(p string) (string, bool) {
 			return f.Path, true
 		}
 	}
-	if m := b.manifestAt(p); m != nil && p != "" && m.Main != "" {
+	if m := b.manifestAt(p); m != nil && m.Main != "" {
 		main := path.Join(p, clean(m.Main))
 		for _, ext := range extensions {
 			if f := b.a.Lookup(main + ext); f != nil {
@@ -404,6 +405,15 @@ func aside(p string) bool {
 		return true
 	}
 	return strings.Contains(path.Base(p), ".test.") || strings.Contains(path.Base(p), ".spec.")
+}
+
+// local adds the packages inside this one that it depends on by path: npm runs their install scripts too.
+func (b *builder) local(m *npm.Manifest) {
+	for _, dir := range m.LocalDependencies() {
+		if n := b.manifestAt(dir); n != nil && dir != "" {
+			b.root(dir, n)
+		}
+	}
 }
 
 // reach walks the static specifiers from every entry.

@@ -65,6 +65,9 @@ func (s *scripts) simple(entry string, words []string, cwd, phase string, implie
 			return
 		}
 		p := path.Join(cwd, clean(file))
+		if p == "." {
+			p = ""
+		}
 		f, ok := s.b.file(p)
 		if !ok {
 			s.b.unresolved("package.json", file, entry+" starts a file that is not there")

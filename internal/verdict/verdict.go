@@ -80,9 +80,12 @@ var Rules = []Rule{
 		x := worst(f.early, report.High, nil)
 		return title(x), count(f.early, report.High) >= 2
 	}},
-	{"high-flow-hidden", report.Malicious, "A behaviour of high severity by value flow in code that is obfuscated and runs at install or import.", func(f *facts) (string, bool) {
-		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Confidence == report.ByFlow })
+	{"high-hidden", report.Malicious, "A behaviour of high severity at install or import, in a package whose code is obfuscated.", func(f *facts) (string, bool) {
+		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" })
 		return title(x), x != nil && f.has("obfuscation/reached")
+	}},
+	{"beacon-hidden", report.Malicious, "A server of no known kind is called at install by obfuscated code, or by a package that is nothing else.", func(f *facts) (string, bool) {
+		return "exists to call a server when it is installed", f.has("M1/install-beacon") && (f.has("obfuscation/reached") || f.has("manifest/placeholder"))
 	}},
 	{"high-early", report.Suspicious, "A behaviour of high severity at install or import.", func(f *facts) (string, bool) {
 		x := worst(f.early, report.High, nil)
@@ -111,6 +114,12 @@ var Rules = []Rule{
 	}},
 	{"confusion-shape", report.Suspicious, "The shape of a dependency-confusion package: a version made to win, an install script and nothing else.", func(f *facts) (string, bool) {
 		return "shaped like a dependency-confusion package", f.has("manifest/install-script") && (f.has("manifest/high-version") && (f.has("manifest/placeholder") || f.has("observe/network-at-install")) || f.has("manifest/placeholder") && worst(f.early, report.Medium, nil) != nil)
+	}},
+	{"placeholder-script", report.Suspicious, "Nothing but an install script that starts a program.", func(f *facts) (string, bool) {
+		return "nothing but an install script", f.has("manifest/placeholder") && f.has("observe/command-at-install")
+	}},
+	{"local-script", report.Suspicious, "An install script hidden in a dependency inside the package.", func(f *facts) (string, bool) {
+		return "an install script hides in a local dependency", f.has("manifest/local-script")
 	}},
 	{"url-dependency", report.Suspicious, "A dependency that any server can change.", func(f *facts) (string, bool) {
 		return "a dependency comes from a URL", f.has("manifest/url-dependency")

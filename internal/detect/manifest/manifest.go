@@ -4,6 +4,7 @@ package manifest
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ var checks = []detect.Check{
 	{ID: "manifest/install-script", Title: "runs a script when installed", Severity: report.Info, Doc: "preinstall, install or postinstall is set, or binding.gyp implies one."},
 	{ID: "manifest/url-dependency", Title: "a dependency comes from a URL, not from the registry", Severity: report.Medium, Doc: "Its content can change at any time and escapes the registry's checks."},
 	{ID: "manifest/git-dependency", Title: "a dependency comes from a repository", Severity: report.Info, Doc: "Its prepare script runs at install."},
+	{ID: "manifest/local-script", Title: "a dependency inside the package runs a script when installed", Severity: report.High, Doc: "A dependency on a folder of the package itself has an install script of its own, which a look at the package's scripts does not show."},
 	{ID: "manifest/high-version", Title: "a version number made to win over others", Severity: report.Low, Doc: "Very high numbers are used to shadow an internal package of the same name."},
 	{ID: "manifest/bin-shadow", Title: "a command shadows a common one", Severity: report.Medium, Doc: "bin names a command such as npm, node or git."},
 	{ID: "manifest/missing-file", Title: "an install script starts a file that is not there", Severity: report.Low, Doc: "The file may arrive later, or the package is broken."},
@@ -68,6 +70,18 @@ func run(s *detect.Subject) []report.Finding {
 			add("manifest/url-dependency", short(d.Key+": "+d.Value))
 		case strings.Contains(v, "git") && strings.Contains(v, ":"), strings.Count(v, "/") == 1 && !strings.HasPrefix(v, "npm:") && !strings.HasPrefix(v, "file:") && !strings.Contains(v, " "):
 			add("manifest/git-dependency", short(d.Key+": "+d.Value))
+		}
+	}
+	for _, dir := range m.LocalDependencies() {
+		f := s.Artifact.Lookup(path.Join(dir, "package.json"))
+		if dir == "" || f == nil {
+			continue
+		}
+		inner := npm.ParseManifest(f.Data)
+		for _, n := range npm.LifecycleInstall {
+			if c := inner.Script(n); c != "" {
+				out = append(out, detect.Find(checks, "manifest/local-script", report.Evidence{File: f.Path, Text: short(n + ": " + c)}))
+			}
 		}
 	}
 	if v, err := semver.NewVersion(m.Version); err == nil {
