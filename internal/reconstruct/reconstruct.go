@@ -374,7 +374,9 @@ func (b *builder) bundled() {
 func (b *builder) orphans() {
 	e := js.Entry{Name: b.missing, Kind: js.EntryScript, Phase: string(callseq.PhaseInstall), Implied: true}
 	if b.missing == "" {
-		if slices.ContainsFunc(b.p.Entries, func(e js.Entry) bool { return e.Kind == js.EntryImport || e.Kind == js.EntryBrowser || e.Kind == js.EntryBin }) {
+		if slices.ContainsFunc(b.p.Entries, func(e js.Entry) bool {
+			return e.Kind == js.EntryImport || e.Kind == js.EntryBrowser || e.Kind == js.EntryBin
+		}) {
 			return
 		}
 		e = js.Entry{Name: "files", Kind: js.EntryImport, Phase: string(callseq.PhaseImport), Implied: true}

@@ -6,6 +6,7 @@ package obfuscation
 
 import (
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/donapi/donapi/internal/detect"
@@ -77,7 +78,7 @@ type Score struct {
 // counts of one file's tokens
 type counts struct {
 	bytes, words, hexNames, calls, strings, escaped, encoded, hexNumbers, numbers, punct, bracketed, longest int
-	jsfuck, charCodes, switches, newlines, fromCharCode, splitOrder                                          int
+	jsfuck, charCodes, switches, newlines, fromCharCode, splitOrder, runs                                    int
 }
 
 // Measure scores a source text.
@@ -100,20 +101,25 @@ func Measure(src string) Score {
 				c.switches++
 			case "fromCharCode", "charCodeAt", "fromCodePoint":
 				c.fromCharCode++
+			case "eval", "Function", "constructor", "child_process", "execSync", "spawn", "_compile", "runInThisContext":
+				c.runs++
 			}
 		case js.Number:
 			c.numbers++
 			if strings.HasPrefix(t.Text, "0x") {
 				c.hexNumbers++
 			}
-			run++
-			if run > c.charCodes {
-				c.charCodes = run
+			if n, err := strconv.ParseUint(t.Text, 0, 32); err == nil && n >= 9 && n < 127 {
+				if run++; run > c.charCodes {
+					c.charCodes = run
+				}
+			} else {
+				run = 0
 			}
 		case js.String, js.TemplatePart:
 			c.strings++
 			c.longest = max(c.longest, len(t.Text))
-			if n := strings.Count(t.Text, `\x`) + strings.Count(t.Text, `\u`); n > 0 && n*4 > len(t.Text)/2 {
+			if n := plainEscapes(t.Text); n > 1 && n*8 > len(t.Text) {
 				c.escaped++
 			}
 			if encodedText(t.Text) {
@@ -170,13 +176,13 @@ func (c *counts) score(names int) Score {
 	if c.hexNumbers >= 10 {
 		add("hexadecimal numbers", float64(c.hexNumbers)/float64(max(c.numbers, 1))*float64(c.hexNumbers)/tokens*12, 0.25)
 	}
+	if c.escaped > 0 { // no printer of code writes letters that way
+		add("escaped letters", 0.5+float64(c.escaped)/float64(c.strings), 1)
+	}
 	if c.strings >= 4 {
-		add("escaped strings", float64(c.escaped)/float64(c.strings)*2-0.2, 0.5)
 		if c.fromCharCode > 0 || hex > 0.05 {
 			add("encoded strings", float64(c.encoded)/float64(c.strings)*2-0.5, 0.3)
 		}
-	} else if c.escaped > 0 && c.longest > 200 {
-		add("escaped strings", 1, 0.5)
 	}
 	if fuck := float64(c.jsfuck) / tokens; fuck > 0.9 && c.punct > 300 {
 		add("few punctuators only", 1, 1)
@@ -187,11 +193,36 @@ func (c *counts) score(names int) Score {
 	if c.charCodes > 60 && c.fromCharCode > 0 && c.bytes < 200_000 {
 		add("character codes", float64(c.charCodes)/200, 0.5)
 	}
-	if c.longest > 1000 && c.bytes < 400_000 && float64(c.longest)/float64(c.bytes) > 0.4 && c.fromCharCode > 0 {
-		add("one long string and a decoder", 1, 0.5)
+	if c.longest > 1000 && c.bytes < 400_000 && float64(c.longest)/float64(c.bytes) > 0.4 && c.fromCharCode > 0 && c.runs > 0 {
+		add("one long string and a decoder", 1, 0.4)
 	}
 	s.Value = math.Min(s.Value, 1)
 	return s
+}
+
+// plainEscapes counts the escapes of a string that stand for letters or digits, which need none.
+func plainEscapes(s string) int {
+	n := 0
+	for i := 0; i+3 < len(s); i++ {
+		if s[i] != '\\' {
+			continue
+		}
+		var digits string
+		switch {
+		case s[i+1] == 'x':
+			digits = s[i+2 : i+4]
+		case s[i+1] == 'u' && i+6 <= len(s) && s[i+2:i+4] == "00":
+			digits = s[i+4 : i+6]
+		default:
+			i++
+			continue
+		}
+		if c, err := strconv.ParseUint(digits, 16, 8); err == nil && (c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z') {
+			n++
+		}
+		i += 3
+	}
+	return n
 }
 
 // hexName reports a name as obfuscators make them: _0x and hexadecimal digits, or look-alikes of O and 0, I and l.
