@@ -254,14 +254,14 @@ func (ev *evaluator) arrayReaders() {
 			for i := range list {
 				out[i] = num(float64(i))
 			}
-			return ev.iterator(out)
+			return ev.iterator("Array", out)
 		},
 		"values": func(ev *evaluator, this Value, _ []Value) Value {
 			items, open := ev.iterate(this, 1<<20)
 			if open {
 				items = append(items, unknown(callseq.Unknown, deep(this)))
 			}
-			return ev.iterator(items)
+			return ev.iterator("Array", items)
 		},
 		"entries": func(ev *evaluator, this Value, _ []Value) Value {
 			list, _, _ := ev.elems(this)
@@ -269,7 +269,7 @@ func (ev *evaluator) arrayReaders() {
 			for i := range list {
 				out[i] = ev.array([]Value{num(float64(i)), val(list[i])})
 			}
-			return ev.iterator(out)
+			return ev.iterator("Array", out)
 		},
 		"toString":       func(ev *evaluator, this Value, _ []Value) Value { return ev.str(this) },
 		"toLocaleString": func(ev *evaluator, this Value, _ []Value) Value { return ev.str(this) },
@@ -720,9 +720,11 @@ func findFirst(index, last bool) func(ev *evaluator, this Value, call func(v, i 
 	}
 }
 
-// iterator is an object that gives a fixed list, one by one.
-func (ev *evaluator) iterator(items []Value) *Object {
+// iterator is an object that gives a fixed list, one by one. kind is what it is an iterator of: its tag reads as in Node, which
+// obfuscators take letters from.
+func (ev *evaluator) iterator(kind string, items []Value) *Object {
 	o := ev.objectOf(classGenerator, ev.realm.generator)
+	o.putHidden("@@toStringTag", kind+" Iterator")
 	i := 0
 	g := &generator{started: false}
 	g.next = func() (Value, bool) {
@@ -905,7 +907,11 @@ func (ev *evaluator) collectionMethods(p *Object, isMap bool) {
 			if o.weak {
 				out = append(out, unknown(callseq.Unknown, deep(o)))
 			}
-			return ev.iterator(out)
+			kind := "Map"
+			if o.class == classSet {
+				kind = "Set"
+			}
+			return ev.iterator(kind, out)
 		})
 	}
 	pair := func(ev *evaluator, k, v Value) Value { return ev.array([]Value{k, v}) }

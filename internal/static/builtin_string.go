@@ -259,7 +259,7 @@ func (ev *evaluator) setupString() {
 	r.str.putHidden("valueOf", r.str.lookupData("toString"))
 	ev.method_(r.str, "@@iterator", func(ev *evaluator, this Value, _ []Value) Value {
 		items, _ := ev.iterate(this, 1<<20)
-		return ev.iterator(items)
+		return ev.iterator("String", items)
 	})
 	for name, f := range map[string]func(ev *evaluator, this Value, args []Value) Value{"replace": replaceFn(false), "replaceAll": replaceFn(true), "split": splitFn, "match": matchFn, "matchAll": matchAllFn, "search": searchFn} {
 		_ = name

@@ -1,6 +1,7 @@
 package static
 
 import (
+	"bytes"
 	"math"
 	"math/big"
 	"strconv"
@@ -241,13 +242,25 @@ func (ev *evaluator) globalMember(key string) (Value, bool) {
 	if v, ok := ev.globals[key]; ok {
 		return v, true
 	}
-	v, ok := ev.globalBuiltin(key)
-	if ok {
-		if a, isA := v.(*Abstract); isA && a.host && browserNames[key] && ev.phase != callseq.PhaseBrowser {
-			return v, true
+	switch key {
+	case "window", "document", "location", "top", "parent", "frames", "XMLHttpRequest", "localStorage":
+		if ev.inNode() {
+			return nil, false
 		}
 	}
-	return v, ok
+	return ev.globalBuiltin(key)
+}
+
+// inNode reports that the running code is made for Node: an install script, or code decoded by a file that calls require. What such
+// code asks the global object for, and only a browser has, is not there; decoders that test where they run depend on it.
+func (ev *evaluator) inNode() bool {
+	switch ev.phase {
+	case callseq.PhaseInstall, callseq.PhaseBin:
+		return true
+	case callseq.PhaseBrowser:
+		return false
+	}
+	return ev.act != nil && ev.act.mod != nil && ev.trace.Layers[ev.act.layer].How != "" && bytes.Contains(ev.act.mod.js.Data, []byte("require("))
 }
 
 // --- arguments of models

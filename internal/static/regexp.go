@@ -591,7 +591,7 @@ func matchAllFn(ev *evaluator, this Value, args []Value) Value {
 	for i, m := range ms {
 		out[i] = ev.matchArray(m, s, own(this))
 	}
-	return ev.iterator(out)
+	return ev.iterator("RegExp String", out)
 }
 
 func searchFn(ev *evaluator, this Value, args []Value) Value {
