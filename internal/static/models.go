@@ -67,7 +67,7 @@ func hostModels() map[string]hostModel {
 		"queueMicrotask":  nextTick, "process.nextTick": nextTick,
 		"process.exit": func(h *hostCall) (Value, bool) { return nil, true }, "process.abort": func(h *hostCall) (Value, bool) { return nil, true },
 		"process.emitWarning": func(h *hostCall) (Value, bool) { return nil, true }, "process.hrtime": func(h *hostCall) (Value, bool) { return h.ev.openArray(nil), true },
-		"process.getBuiltinModule": moduleByName, "process.mainModule.require": moduleByName, "module._load": moduleByName, "module.createRequire": createRequire, "module.prototype.require": moduleByName,
+		"process.getBuiltinModule": moduleByName, "process.mainModule.require": moduleByName, "module._load": moduleByName, "module.createRequire": createRequire, "module": newModule, "module.prototype.require": moduleByName,
 		"util.promisify": promisify, "util.inherits": utilInherits, "util.deprecate": firstArg, "util.callbackify": firstArg, "util.format": utilFormat, "util.inspect": utilInspect, "util.stripVTControlCharacters": firstArg, "util.debuglog": noopFactory, "util.isDeepStrictEqual": unknownBool,
 		"path.join": pathJoin, "path.resolve": pathResolve, "path.normalize": pathMap(func(s string) string { return path.Clean(s) }), "path.dirname": pathMap(path.Dir), "path.basename": pathBase, "path.extname": pathMap(path.Ext),
 		"path.isAbsolute": pathAbs, "path.relative": pathRelative, "path.toNamespacedPath": firstArg, "path.parse": pathParse, "path.format": pathFormat,

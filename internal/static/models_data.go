@@ -29,6 +29,7 @@ func cryptoModels() map[string]hostModel {
 	return map[string]hostModel{
 		"crypto.createHash": createHash, "crypto.createHmac": createHash,
 		"crypto.createDecipheriv": createCipher(false), "crypto.createCipheriv": createCipher(true),
+		"crypto.createDecipher": createCipher(false), "crypto.createCipher": createCipher(true),
 		"crypto.scryptSync": scryptSync, "crypto.pbkdf2Sync": pbkdf2Sync,
 	}
 }
@@ -110,6 +111,10 @@ func createCipher(encrypt bool) hostModel {
 		if _, isNull := h.arg(2).(null); isNull {
 			ok2 = true
 		}
+		if h.fn.path == "crypto.createDecipher" || h.fn.path == "crypto.createCipher" {
+			alg, key, iv = passwordKey(alg, key)
+			ok2 = ok1
+		}
 		via := callseq.Decrypt
 		if encrypt {
 			via = callseq.Encrypt
@@ -164,6 +169,28 @@ func createCipher(encrypt bool) hostModel {
 		}))
 		return o, true
 	}
+}
+
+// passwordKey derives key and vector from a password as the old createCipher did: EVP_BytesToKey of OpenSSL with MD5, no salt, one
+// round. Short names of algorithms are completed.
+func passwordKey(alg string, password []byte) (name string, key, iv []byte) {
+	name = strings.ToLower(alg)
+	if n, ok := strings.CutPrefix(name, "aes"); ok && (n == "128" || n == "192" || n == "256") {
+		name = "aes-" + n + "-cbc"
+	}
+	size := 32
+	if strings.Contains(name, "128") {
+		size = 16
+	} else if strings.Contains(name, "192") {
+		size = 24
+	}
+	var out, last []byte
+	for len(out) < size+16 {
+		sum := md5.Sum(append(last, password...))
+		last = sum[:]
+		out = append(out, last...)
+	}
+	return name, out[:size], out[size : size+16]
 }
 
 func runCipher(alg string, key, iv, in []byte, encrypt bool) ([]byte, bool) {

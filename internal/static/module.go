@@ -149,19 +149,47 @@ func (ev *evaluator) commonJS(r *module) {
 	r.object = mod
 	r.require = ev.requireFunction(r)
 	mod.put("require", r.require)
-	mod.putHidden("_compile", ev.nativeFn("_compile", func(ev *evaluator, this Value, args []Value) Value {
-		id := ev.record(callseq.KindCall, "module._compile", nil, args)
-		for _, src := range texts(argAt(nil, args, "0")) {
-			ev.runModuleText(src, id)
-		}
-		return nil
-	}))
+	mod.putHidden("_compile", ev.compileMethod())
 	if ev.mainModule == nil && (ev.phase == callseq.PhaseInstall || ev.phase == callseq.PhaseBin) {
 		ev.mainModule = mod
 	}
 	if ev.mainModule != nil {
 		r.require.put("main", ev.mainModule)
 	}
+}
+
+// compileMethod is module._compile.
+func (ev *evaluator) compileMethod() *Object {
+	return ev.nativeFn("_compile", func(ev *evaluator, _ Value, args []Value) Value {
+		id := ev.record(callseq.KindCall, "module._compile", nil, args)
+		for _, src := range texts(argAt(nil, args, "0")) {
+			ev.runModuleText(src, id)
+		}
+		return nil
+	})
+}
+
+// newModule is new Module(id): a module without a file, into which code can be compiled.
+func newModule(h *hostCall) (Value, bool) {
+	if !h.isNew {
+		return nil, false
+	}
+	ev := h.ev
+	mod := ev.object()
+	mod.put("exports", &Abstract{kind: callseq.Unknown, path: "Module().exports"}) // what compiled code will have put there
+	mod.put("id", h.arg(0))
+	mod.put("filename", h.arg(0))
+	mod.put("paths", ev.array(nil))
+	mod.put("require", ev.nativeFn("require", func(ev *evaluator, _ Value, args []Value) Value {
+		var m *module
+		if ev.act != nil {
+			m = ev.act.mod
+		}
+		return ev.require(m, argOr(args, 0))
+	}))
+	mod.putHidden("constructor", ev.moduleValue("module"))
+	mod.putHidden("_compile", ev.compileMethod())
+	return mod, true
 }
 
 func (ev *evaluator) requireFunction(r *module) *Object {

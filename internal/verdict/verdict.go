@@ -84,6 +84,10 @@ var Rules = []Rule{
 		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" })
 		return title(x), x != nil && f.has("obfuscation/reached")
 	}},
+	{"high-placeholder", report.Malicious, "A behaviour of high severity at install, in a package that is nothing but its install script.", func(f *facts) (string, bool) {
+		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" && x.Phase == callseq.PhaseInstall })
+		return title(x), x != nil && f.has("manifest/placeholder")
+	}},
 	{"beacon-hidden", report.Malicious, "A server of no known kind is called at install by obfuscated code, or by a package that is nothing else.", func(f *facts) (string, bool) {
 		return "exists to call a server when it is installed", f.has("M1/install-beacon") && (f.has("obfuscation/reached") || f.has("manifest/placeholder"))
 	}},
@@ -124,8 +128,8 @@ var Rules = []Rule{
 	{"url-dependency", report.Suspicious, "A dependency that any server can change.", func(f *facts) (string, bool) {
 		return "a dependency comes from a URL", f.has("manifest/url-dependency")
 	}},
-	{"gyp-command", report.Suspicious, "A native build without sources that runs commands.", func(f *facts) (string, bool) {
-		return "a native build without sources runs commands", f.has("manifest/gyp-without-sources") && f.has("observe/command-at-install")
+	{"gyp-command", report.Suspicious, "A native build without sources, in a package that runs commands at install or does something else of weight.", func(f *facts) (string, bool) {
+		return "a native build without anything to build", f.has("manifest/gyp-without-sources") && (f.has("observe/command-at-install") || worst(f.all, report.Medium, func(x *report.Finding) bool { return x.Category != "" }) != nil)
 	}},
 	{"unseen", report.Inconclusive, "Something that can run at install or import could not be looked at.", func(f *facts) (string, bool) {
 		for _, o := range f.in.Coverage.Outcomes {
