@@ -877,7 +877,11 @@ func (l *lowerer) link(x *lex, e js_ast.Expr) Expr {
 			}
 			return &Update{at, op, d.Op == js_ast.UnOpPreInc || d.Op == js_ast.UnOpPreDec, l.target(x, d.Value)}
 		}
-		return &Unary{at, unaryOps[d.Op], l.expr(x, d.Value)}
+		value := l.expr(x, d.Value)
+		if n := foldUnary(at, unaryOps[d.Op], value); n != nil {
+			return n
+		}
+		return &Unary{at, unaryOps[d.Op], value}
 	case *js_ast.EBinary:
 		return l.binary(x, e, d)
 	case *js_ast.EIf:
@@ -988,7 +992,11 @@ func (l *lowerer) binary(x *lex, e js_ast.Expr, d *js_ast.EBinary) Expr {
 		case js_ast.BinOpNullishCoalescing:
 			out = &Logical{s.at, OpNullish, out, r}
 		default:
-			out = &Binary{s.at, binaryOps[s.d.Op], out, r}
+			if n := foldBinary(s.at, binaryOps[s.d.Op], out, r); n != nil {
+				out = n
+			} else {
+				out = &Binary{s.at, binaryOps[s.d.Op], out, r}
+			}
 		}
 	}
 	return out

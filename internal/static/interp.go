@@ -33,8 +33,8 @@ const (
 )
 
 func (ev *evaluator) tick() {
-	if ev.steps--; ev.steps < 0 {
-		ev.outOfSteps()
+	if ev.steps--; ev.steps&(1<<20-1) == 0 || ev.steps < 0 {
+		ev.checkSteps()
 	}
 }
 

@@ -131,6 +131,9 @@ type evaluator struct {
 	hung      bool
 	reached   bool // something skipped can run at install or import
 	cancelled bool
+	extra     int64 // of decoderSteps, granted so far
+	lent      int64 // of it, in the present guarded run
+	extraOps  int   // operations on unknown values when it was granted last
 }
 
 // Run evaluates a program.
@@ -217,9 +220,10 @@ func (ev *evaluator) setSteps(n int64) { ev.steps = n }
 // guarded runs f to its end or to the end of a budget.
 func (ev *evaluator) guarded(what string, f func()) {
 	before := ev.steps
+	ev.lent = 0
 	st := state{}
 	defer func() {
-		ev.total += before - max(ev.steps, 0)
+		ev.total += before + ev.lent - max(ev.steps, 0)
 		if r := recover(); r != nil {
 			switch x := r.(type) {
 			case abort:
@@ -295,8 +299,30 @@ func (a *Abstract) setProp(key string, v Value) {
 	a.props[key] = v
 }
 
-// outOfSteps ends the run when the steps or the patience of the caller are used up.
-func (ev *evaluator) outOfSteps() {
+// Budget of code that only computes, beyond its steps: a string decoder with a cipher inside may need that much before the first call.
+const (
+	decoderSteps  = 180_000_000 // all phases together
+	decoderSlice  = 20_000_000
+	decoderChange = 200 // operations on unknown values in a slice: with more of them it is no decoder
+)
+
+// checkSteps ends the run when the steps or the patience of the caller are used up.
+func (ev *evaluator) checkSteps() {
+	if ev.ctx.Err() != nil {
+		ev.cancelled = true
+		panic(abort{"cancelled"})
+	}
+	if ev.steps >= 0 {
+		return
+	}
+	ops := ev.unknownOps + len(ev.trace.Calls)
+	if ev.branchDepth == 0 && ev.extra+decoderSlice <= decoderSteps && (ev.extra == 0 || ops-ev.extraOps < decoderChange) {
+		ev.extra += decoderSlice
+		ev.extraOps = ops
+		ev.steps += decoderSlice
+		ev.lent += decoderSlice
+		return
+	}
 	panic(abort{"step budget"})
 }
 
