@@ -174,11 +174,16 @@ func (ev *evaluator) stmt(s js.Stmt) completion {
 			}
 			return normal
 		}
-		var no func() completion
-		if d.No != nil {
-			no = func() completion { return ev.stmt(d.No) }
-		}
-		return ev.either(ev.guard(d.Test, t), func() completion { return ev.stmt(d.Yes) }, no)
+		return ev.either(ev.guard(d.Test, t), func() completion {
+			ev.assume(d.Test, true)
+			return ev.stmt(d.Yes)
+		}, func() completion {
+			ev.assume(d.Test, false)
+			if d.No == nil {
+				return normal
+			}
+			return ev.stmt(d.No)
+		})
 	case *js.BlockStmt:
 		return ev.block(d.Block)
 	case *js.For:
@@ -900,10 +905,12 @@ func (ev *evaluator) eitherValue(test js.Expr, t Value, yes, no func() Value) Va
 	var a, b Value
 	aOK, bOK := false, false
 	ev.either(ev.guard(test, t), func() completion {
+		ev.assume(test, true)
 		a = yes()
 		aOK = true
 		return normal
 	}, func() completion {
+		ev.assume(test, false)
 		b = no()
 		bOK = true
 		return normal
