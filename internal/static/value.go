@@ -295,17 +295,30 @@ func deep(v Value) flows {
 }
 
 func deepN(v Value, n *int, depth int) flows {
+	if *n--; *n < 0 {
+		return nil
+	}
 	fl := own(v)
 	o, ok := v.(*Object)
-	if *n--; *n < 0 || depth > 6 {
+	if depth > 6 {
 		return fl
 	}
 	if a, isA := v.(*Abstract); isA {
-		for _, k := range sortedKeys(a.props) {
-			fl = fl.union(deepN(a.props[k], n, depth+1))
+		if len(a.props) > 0 {
+			for _, k := range sortedKeys(a.props) {
+				if *n < 0 {
+					return fl
+				}
+				fl = fl.union(deepN(a.props[k], n, depth+1))
+			}
 		}
 		for _, x := range a.alts {
-			fl = fl.union(deepN(x, n, depth+1))
+			if *n < 0 {
+				return fl
+			}
+			if _, isObject := x.(*Object); isObject { // own has those of all others
+				fl = fl.union(deepN(x, n, depth+1))
+			}
 		}
 		return fl
 	}
@@ -323,6 +336,9 @@ func deepN(v Value, n *int, depth int) flows {
 		}
 	}
 	for i := range o.props {
+		if *n < 0 {
+			break
+		}
 		switch o.props[i].val.(type) {
 		case *Object, *Abstract:
 			fl = fl.union(deepN(o.props[i].val, n, depth+1))
