@@ -30,8 +30,8 @@ type Links struct {
 	Exposed []ExportStmt
 	Calls   []LinkCall
 	Metas   []Span   // import.meta
-	Stmts   []int    // where the top-level statements start
-	Hoisted []string // function declarations at the top level
+	Named   []string // top-level names that name their function: function declarations
+	Lately  []string // the same for classes and for nameless functions that a variable starts with
 }
 
 // Span is a stretch of the source, in bytes.
@@ -78,7 +78,6 @@ type ExportStmt struct {
 	Drop    Span
 	Default string // "", or what follows: expr, function, class (both nameless)
 	NameAt  int    // where a nameless default function or class can be given one
-	Body    int    // for a class: just after its opening brace
 }
 
 // LinkCall is a require, require.resolve or import with its argument.
@@ -234,7 +233,6 @@ func (f *linkFinder) statements(stmts []js_ast.Stmt) {
 	f.callees, f.shorts = map[int32]bool{}, map[int32]bool{}
 	src := f.l.Source
 	for _, s := range stmts {
-		f.l.Stmts = append(f.l.Stmts, int(s.Loc.Start))
 		switch d := s.Data.(type) {
 		case *js_ast.SImport:
 			im := f.importStmt(s.Loc.Start, d.ImportRecordIndex)
@@ -280,6 +278,11 @@ func (f *linkFinder) statements(stmts []js_ast.Stmt) {
 		case *js_ast.SExportDefault:
 			f.exportDefault(s, d)
 		case *js_ast.SLocal:
+			for i := range d.Decls {
+				if id, ok := d.Decls[i].Binding.Data.(*js_ast.BIdentifier); ok && nameless(d.Decls[i].ValueOrNil) {
+					f.l.Lately = append(f.l.Lately, f.tree.Symbols[id.Ref.InnerIndex].OriginalName)
+				}
+			}
 			if d.IsExport {
 				f.keyword(s.Loc.Start)
 				for i := range d.Decls {
@@ -287,12 +290,13 @@ func (f *linkFinder) statements(stmts []js_ast.Stmt) {
 				}
 			}
 		case *js_ast.SFunction:
-			f.l.Hoisted = append(f.l.Hoisted, f.tree.Symbols[d.Fn.Name.Ref.InnerIndex].OriginalName)
+			f.l.Named = append(f.l.Named, f.tree.Symbols[d.Fn.Name.Ref.InnerIndex].OriginalName)
 			if d.IsExport {
 				f.keyword(s.Loc.Start)
 				f.locals = append(f.locals, exportUse{f.tree.Symbols[d.Fn.Name.Ref.InnerIndex].OriginalName, d.Fn.Name.Ref})
 			}
 		case *js_ast.SClass:
+			f.l.Lately = append(f.l.Lately, f.tree.Symbols[d.Class.Name.Ref.InnerIndex].OriginalName)
 			if d.IsExport {
 				f.keyword(s.Loc.Start)
 				f.locals = append(f.locals, exportUse{f.tree.Symbols[d.Class.Name.Ref.InnerIndex].OriginalName, d.Class.Name.Ref})
@@ -340,19 +344,25 @@ func (f *linkFinder) exportDefault(s js_ast.Stmt, d *js_ast.SExportDefault) {
 	switch v := d.Value.Data.(type) {
 	case *js_ast.SFunction:
 		if v.Fn.Name != nil && v.Fn.Name.Loc.Start > int32(at) && f.written(v.Fn.Name) {
-			f.l.Hoisted = append(f.l.Hoisted, f.tree.Symbols[v.Fn.Name.Ref.InnerIndex].OriginalName)
+			f.l.Named = append(f.l.Named, f.tree.Symbols[v.Fn.Name.Ref.InnerIndex].OriginalName)
 			f.locals = append(f.locals, exportUse{"default", v.Fn.Name.Ref})
 		} else {
 			x.Default, x.NameAt = "function", int(v.Fn.OpenParenLoc.Start)
+			f.l.Named = append(f.l.Named, "default")
 		}
 	case *js_ast.SClass:
 		if v.Class.Name != nil && f.written(v.Class.Name) {
+			f.l.Lately = append(f.l.Lately, f.tree.Symbols[v.Class.Name.Ref.InnerIndex].OriginalName)
 			f.locals = append(f.locals, exportUse{"default", v.Class.Name.Ref})
 		} else {
-			x.Default, x.NameAt, x.Body = "class", int(v.Class.ClassKeyword.End()), int(v.Class.BodyLoc.Start)+1
+			x.Default, x.NameAt = "class", int(v.Class.ClassKeyword.End())
+			f.l.Lately = append(f.l.Lately, "default")
 		}
-	default:
+	case *js_ast.SExpr:
 		x.Default = "expr"
+		if nameless(v.Value) {
+			f.l.Lately = append(f.l.Lately, "default")
+		}
 	}
 	if x.Default != "" {
 		f.l.Exports = append(f.l.Exports, ExportName{As: "default", Local: "default", Import: -1})
@@ -493,6 +503,10 @@ func (f *linkFinder) expr(x js_ast.Expr) {
 	case *js_ast.EImportString:
 		f.l.Calls = append(f.l.Calls, LinkCall{Span: Span{at, int(d.CloseParenLoc.Start) + 1}, Kind: DynamicImport, Spec: spec(d.ImportRecordIndex)})
 	case *js_ast.EImportCall:
+		if s, ok := d.Expr.Data.(*js_ast.EString); ok && d.OptionsOrNil.Data == nil {
+			f.l.Calls = append(f.l.Calls, LinkCall{Span: Span{at, int(d.CloseParenLoc.Start) + 1}, Kind: DynamicImport, Spec: text16(s.Value)})
+			return
+		}
 		open := scanTo(f.l.Source, at, "(")
 		f.l.Calls = append(f.l.Calls, LinkCall{Span: Span{at, int(d.CloseParenLoc.Start) + 1}, Kind: DynamicImport, Arg: Span{open, int(d.CloseParenLoc.Start)}})
 		f.expr(d.Expr)
@@ -501,7 +515,12 @@ func (f *linkFinder) expr(x js_ast.Expr) {
 		if d.Kind == js_ast.DirectEval {
 			f.l.Dynamic = true
 		}
-		f.callees[d.Target.Loc.Start] = isName(d.Target)
+		if isName(d.Target) {
+			f.callees[d.Target.Loc.Start] = true
+			if spec, ok := f.required(d); ok {
+				f.l.Calls = append(f.l.Calls, LinkCall{Span: Span{at, int(d.CloseParenLoc.Start) + 1}, Kind: Require, Spec: spec})
+			}
+		}
 		f.value(reflect.ValueOf(d))
 	case *js_ast.ETemplate:
 		if isName(d.TagOrNil) {
@@ -511,6 +530,33 @@ func (f *linkFinder) expr(x js_ast.Expr) {
 	default:
 		f.value(reflect.ValueOf(d))
 	}
+}
+
+// required reads the specifier of a call of the free name require.
+func (f *linkFinder) required(d *js_ast.ECall) (string, bool) {
+	id, ok := d.Target.Data.(*js_ast.EIdentifier)
+	if !ok || len(d.Args) != 1 {
+		return "", false
+	}
+	sym := &f.tree.Symbols[f.symbol(id.Ref)]
+	s, ok := d.Args[0].Data.(*js_ast.EString)
+	if !ok || sym.OriginalName != "require" || sym.Kind != ast.SymbolUnbound {
+		return "", false
+	}
+	return text16(s.Value), true
+}
+
+// nameless reports a function or class without a name of its own, which takes that of the variable it is assigned to.
+func nameless(e js_ast.Expr) bool {
+	switch d := e.Data.(type) {
+	case *js_ast.EFunction:
+		return d.Fn.Name == nil
+	case *js_ast.EArrow:
+		return true
+	case *js_ast.EClass:
+		return d.Class.Name == nil
+	}
+	return false
 }
 
 func isName(e js_ast.Expr) bool {

@@ -6,6 +6,7 @@ package reconstruct
 import (
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -442,7 +443,7 @@ func (b *builder) reach() {
 		if err != nil || u == nil {
 			continue
 		}
-		for _, spec := range u.Calls {
+		for _, spec := range specifiers(u) {
 			r := b.Resolve(it.m.Path, spec, u.ESM)
 			if r.Module != nil {
 				todo = append(todo, item{r.Module, it.bit})
@@ -452,6 +453,42 @@ func (b *builder) reach() {
 		}
 	}
 }
+
+// specifiers lists the literal requests of a unit. Its Calls lack the requires of function bodies, which are read only when they are
+// run; those are found in the text. The tokens are read only where the text holds a request that Calls does not.
+func specifiers(u *js.Unit) []string {
+	fresh := false
+	for _, m := range requestPattern.FindAllStringSubmatch(u.Source, -1) {
+		if fresh = !slices.Contains(u.Calls, m[1]); fresh {
+			break
+		}
+	}
+	if !fresh {
+		return u.Calls
+	}
+	out := slices.Clone(u.Calls)
+	seen := map[string]bool{}
+	for _, c := range out {
+		seen[c] = true
+	}
+	var last [3]js.Token // before the present one: request, parenthesis, specifier
+	js.Scan(u.Source, func(t js.Token) bool {
+		if t.Kind == js.Space || t.Kind == js.Newline || t.Kind == js.Comment {
+			return true
+		}
+		if (t.Text == ")" || t.Text == ",") && last[2].Kind == js.String && last[1].Text == "(" && (last[0].Text == "require" || last[0].Text == "import") && len(last[2].Text) > 2 {
+			if spec := last[2].Text[1 : len(last[2].Text)-1]; !strings.Contains(spec, `\`) && !seen[spec] {
+				seen[spec] = true
+				out = append(out, spec)
+			}
+		}
+		last[0], last[1], last[2] = last[1], last[2], t
+		return len(out) < maxEntries
+	})
+	return out
+}
+
+var requestPattern = regexp.MustCompile(`\b(?:require|import)\s*\(\s*["']([^"'\\\n]+)["']`)
 
 // Resolve finds what a specifier names, as Node does.
 func (b *builder) Resolve(from, spec string, esm bool) js.Resolution {

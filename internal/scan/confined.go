@@ -10,6 +10,7 @@ import (
 	"github.com/donapi/donapi/internal/callseq"
 	"github.com/donapi/donapi/internal/confine"
 	"github.com/donapi/donapi/internal/detect"
+	"github.com/donapi/donapi/internal/reconstruct"
 	"github.com/donapi/donapi/internal/report"
 )
 
@@ -24,12 +25,13 @@ type Confined struct {
 
 // job is what the child is asked: to analyse a package, or to match an analysis anew.
 type job struct {
-	Target  string    `json:"target"`
-	Tarball []byte    `json:"tarball,omitempty"`
-	Folder  string    `json:"folder,omitempty"`
-	Without []string  `json:"without,omitempty"`
-	Match   *Analysis `json:"match,omitempty"`
-	Trace   bool      `json:"trace,omitempty"` // hand the trace out
+	Target  string                    `json:"target"`
+	Tarball []byte                    `json:"tarball,omitempty"`
+	Folder  string                    `json:"folder,omitempty"`
+	Without []string                  `json:"without,omitempty"`
+	Match   *Analysis                 `json:"match,omitempty"`
+	Trace   bool                      `json:"trace,omitempty"` // hand the trace out
+	Merge   *reconstruct.MergeOptions `json:"merge,omitempty"` // write the merged file instead
 }
 
 // Handler is what the child does: it must run in a process started by confine.
@@ -49,6 +51,13 @@ func Handler(k *Knowledge) confine.Handler {
 			}
 			if len(j.Without) > 0 {
 				a = without(a, j.Without)
+			}
+			if j.Merge != nil {
+				m, err := merge(k, a, *j.Merge)
+				if err != nil {
+					return nil, err
+				}
+				return json.Marshal(m)
 			}
 			out = analyze(ctx, k, a, note)
 		}
