@@ -25,6 +25,7 @@ var layers = []struct {
 	{"detector vocabulary", false, []string{"internal/detect"}},
 	{"stages", false, []string{"internal/registry", "internal/reconstruct", "internal/static", "internal/shell", "internal/verdict", "internal/detect/*", "internal/report/*"}},
 	{"spine", false, []string{"internal/scan"}},
+	{"evaluation", true, []string{"internal/eval", "internal/eval/*"}},
 	{"commands", false, []string{"cmd/*"}},
 }
 
