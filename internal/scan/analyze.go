@@ -10,6 +10,7 @@ import (
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/behavior"
 	"github.com/donapi/donapi/internal/callseq"
+	"github.com/donapi/donapi/internal/detect/diff"
 	"github.com/donapi/donapi/internal/js"
 	"github.com/donapi/donapi/internal/reconstruct"
 	"github.com/donapi/donapi/internal/report"
@@ -32,6 +33,7 @@ type Analysis struct {
 	Matched   []report.Finding `json:"matched"`   // behaviours
 	Features  []report.Feature `json:"features"`  // the paper's 12
 	Costs     []Cost           `json:"costs,omitempty"`
+	Profile   *diff.Profile    `json:"profile,omitempty"` // nil where nobody asked for it
 }
 
 // Knowledge is what the stages need of the knowledge base, loaded once.

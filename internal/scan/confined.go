@@ -19,6 +19,7 @@ import (
 type Confined struct {
 	Pool      *confine.Pool
 	Trace     bool   // hand the trace out too
+	Profile   bool   // and the profile that versions are compared by
 	Knowledge string // digest of what the children match with
 	Progress  func(target, file string)
 }
@@ -30,8 +31,9 @@ type job struct {
 	Folder  string                    `json:"folder,omitempty"`
 	Without []string                  `json:"without,omitempty"`
 	Match   *Analysis                 `json:"match,omitempty"`
-	Trace   bool                      `json:"trace,omitempty"` // hand the trace out
-	Merge   *reconstruct.MergeOptions `json:"merge,omitempty"` // write the merged file instead
+	Trace   bool                      `json:"trace,omitempty"`   // hand the trace out
+	Merge   *reconstruct.MergeOptions `json:"merge,omitempty"`   // write the merged file instead
+	Profile bool                      `json:"profile,omitempty"` // add the profile that versions are compared by
 }
 
 // Handler is what the child does: it must run in a process started by confine.
@@ -60,6 +62,9 @@ func Handler(k *Knowledge) confine.Handler {
 				return json.Marshal(m)
 			}
 			out = analyze(ctx, k, a, note)
+			if j.Profile {
+				out.Profile = profile(k, a, out)
+			}
 		}
 		if !j.Trace {
 			out.Trace = nil
@@ -85,7 +90,7 @@ next:
 
 // Analyse runs the job, twice if need be.
 func (c *Confined) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
-	return c.run(ctx, job{Target: s.Target, Tarball: s.Tarball, Folder: s.Folder, Trace: c.Trace})
+	return c.run(ctx, job{Target: s.Target, Tarball: s.Tarball, Folder: s.Folder, Trace: c.Trace, Profile: c.Profile})
 }
 
 // Match finds the behaviours anew.

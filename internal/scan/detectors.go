@@ -1,8 +1,11 @@
 package scan
 
 import (
+	"slices"
+
 	"github.com/donapi/donapi/internal/detect"
 	"github.com/donapi/donapi/internal/detect/archive"
+	"github.com/donapi/donapi/internal/detect/diff"
 	"github.com/donapi/donapi/internal/detect/hiddentext"
 	"github.com/donapi/donapi/internal/detect/manifest"
 	"github.com/donapi/donapi/internal/detect/obfuscation"
@@ -21,7 +24,7 @@ var detectors = []*detect.Detector{
 
 // AllChecks documents every finding that does not come from the behaviours.
 func AllChecks() []detect.Check {
-	out := append([]detect.Check(nil), checks...)
+	out := slices.Concat(checks, diff.Checks)
 	for _, d := range detectors {
 		out = append(out, d.Checks...)
 	}

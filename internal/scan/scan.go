@@ -96,7 +96,10 @@ func (s *Scanner) Judge(a *Analysis, sub Subject) *report.Verdict {
 }
 
 // InProcess analyses in the present process.
-type InProcess struct{ K *Knowledge }
+type InProcess struct {
+	K       *Knowledge
+	Profile bool // add the profile that versions are compared by
+}
 
 // Analyse reads the package and runs the stages.
 func (p InProcess) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
@@ -104,7 +107,11 @@ func (p InProcess) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
 	if err != nil {
 		return nil, err
 	}
-	return analyze(ctx, p.K, a, func(string) {}), nil
+	out := analyze(ctx, p.K, a, func(string) {})
+	if p.Profile {
+		out.Profile = profile(p.K, a, out)
+	}
+	return out, nil
 }
 
 // Match finds the behaviours anew.

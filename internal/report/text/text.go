@@ -152,6 +152,9 @@ func (w *Writer) Close() error {
 	return w.err
 }
 
+// Escape makes a text that a package wrote safe for a terminal, as this package does with all of it.
+func Escape(s string) string { return safe(s) }
+
 // safe escapes control characters, direction marks and what else could deceive or drive a terminal.
 func safe(s string) string {
 	clean := true
