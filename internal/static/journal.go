@@ -255,6 +255,12 @@ func (ev *evaluator) weaken(cs []change, sure bool) {
 	}
 }
 
+// What a branch on an unknown condition costs, in steps, beside its own: journals, and joins of the places written.
+const (
+	branchSteps = 10
+	placeSteps  = 4
+)
+
 // either runs two branches of an unknown condition and joins them. A nil branch does nothing.
 func (ev *evaluator) either(g callseq.Guard, yes, no func() completion) completion {
 	if ev.branchDepth > maxBranchDepth {
@@ -292,6 +298,7 @@ func (ev *evaluator) either(g callseq.Guard, yes, no func() completion) completi
 	right := ev.takeBack(j)
 	ev.closeJournal(j)
 	ev.cutGuards(depth)
+	ev.steps -= branchSteps + placeSteps*int64(len(left)+len(right)) // joining costs time too
 
 	switch {
 	case c1 == normal && c2 == normal, c1 != normal && c2 != normal:

@@ -316,7 +316,8 @@ func (ev *evaluator) checkSteps() {
 		return
 	}
 	ops := ev.unknownOps + len(ev.trace.Calls)
-	if ev.branchDepth == 0 && ev.extra+decoderSlice <= decoderSteps && (ev.extra == 0 || ops-ev.extraOps < decoderChange) {
+	early := ev.phase == callseq.PhaseInstall || ev.phase == callseq.PhaseImport
+	if early && ev.branchDepth == 0 && ev.extra+decoderSlice <= decoderSteps && (ev.extra == 0 || ops-ev.extraOps < decoderChange) {
 		ev.extra += decoderSlice
 		ev.extraOps = ops
 		ev.steps += decoderSlice
@@ -379,12 +380,12 @@ func (ev *evaluator) locate() {
 
 const (
 	maxDriven   = 4000
-	driveSteps  = 400_000 // for one export
+	driveSteps  = 200_000 // for one export
 	unrunDriven = 3000
 )
 
 func (ev *evaluator) driveExports(es []js.Entry, ph callseq.Phase) {
-	left := ev.opt.Steps / 4
+	left := ev.opt.Steps / 20
 	seen := map[*Object]bool{}
 	n := 0
 	for _, e := range es {
@@ -526,7 +527,7 @@ func paramCount(f *js.Func) int { return len(f.Code().Params) }
 // driveUncalled runs the closures that nothing has called so far: handlers put into containers, methods of private classes.
 func (ev *evaluator) driveUncalled() {
 	ev.phase = callseq.PhaseCall
-	left := ev.opt.Steps / 8
+	left := ev.opt.Steps / 30
 	n := 0
 	for i := 0; i < len(ev.closures); i++ {
 		o := ev.closures[i]
@@ -572,7 +573,7 @@ func (ev *evaluator) made(o *Object) {
 
 // unreached evaluates the files that no entry reaches, if they hold anything of interest: they run only when something else starts them.
 func (ev *evaluator) unreached() {
-	left := ev.opt.Steps / 16
+	left := ev.opt.Steps / 30
 	for _, m := range ev.program.Modules {
 		if ev.everLoaded[m] || m.Kind != js.KindCommonJS && m.Kind != js.KindESM || !telling(m.Data) {
 			continue
@@ -586,7 +587,7 @@ func (ev *evaluator) unreached() {
 		}
 		ev.startProcess(callseq.PhaseUnused, 1)
 		ev.entry = m.Path
-		ev.steps = min(left, 2_000_000)
+		ev.steps = min(left, 1_000_000)
 		before := ev.steps
 		if ev.opt.Progress != nil {
 			ev.opt.Progress(m.Path)

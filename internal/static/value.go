@@ -3,6 +3,7 @@ package static
 import (
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -142,6 +143,12 @@ func (a flows) union(b flows) flows {
 	if len(a) == len(b) && &a[0] == &b[0] {
 		return a
 	}
+	if a.covers(b) {
+		return a
+	}
+	if b.covers(a) {
+		return b
+	}
 	out := make(flows, 0, len(a)+len(b))
 	for len(a) > 0 || len(b) > 0 {
 		var f callseq.Flow
@@ -159,6 +166,23 @@ func (a flows) union(b flows) flows {
 		out = out[:maxFlows]
 	}
 	return out
+}
+
+// covers reports that the union with b would be a: the common case by far, which needs no copy.
+func (a flows) covers(b flows) bool {
+	if len(b) > len(a) {
+		return false
+	}
+	i := 0
+	for _, f := range b {
+		for i < len(a) && (a[i].From != f.From || a[i].Via != f.Via) {
+			i++
+		}
+		if i == len(a) || a[i].May && !f.May {
+			return false
+		}
+	}
+	return true
 }
 
 // via marks what a transformation did to a value: plain copies become it, what was transformed before keeps its mark beside it.
@@ -180,6 +204,9 @@ func (a flows) via(v callseq.Via) flows {
 }
 
 func (a flows) may() flows {
+	if !slices.ContainsFunc(a, func(f callseq.Flow) bool { return !f.May }) {
+		return a
+	}
 	out := make(flows, len(a))
 	for i, f := range a {
 		f.May = true
@@ -290,7 +317,7 @@ func own(v Value) flows {
 
 // deep gives the flows of the value and of everything in it, to a bound.
 func deep(v Value) flows {
-	n := 400
+	n := 150
 	return deepN(v, &n, 0)
 }
 
