@@ -946,6 +946,8 @@ func (ev *evaluator) iterateObject(x *Object, max int) (items []Value, open bool
 		}
 	case classBytes:
 		if b, ok := x.data.(*bytesData); ok {
+			ev.alloc(min(b.length(), max))
+			ev.steps -= int64(min(b.length(), max))
 			for i := range min(b.length(), max) {
 				items = append(items, tainted(b.at(i), x.flows))
 			}

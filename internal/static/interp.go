@@ -1732,7 +1732,8 @@ func pieces(v Value) []part {
 
 // partly makes a string of pieces, merging literals and bounding their number.
 func (ev *evaluator) partly(ps []part) Value {
-	var out []part
+	out := make([]part, 0, min(len(ps), maxParts+1))
+	ev.steps -= int64(len(ps)) / 2
 	var fl flows
 	for _, p := range ps {
 		if p.hole == nil && len(out) > 0 && out[len(out)-1].hole == nil {
@@ -1748,9 +1749,7 @@ func (ev *evaluator) partly(ps []part) Value {
 		out = append(out, p)
 	}
 	if len(out) > maxParts {
-		rest := out[maxParts-1:]
 		out = append(out[:maxParts-1:maxParts-1], part{hole: unknown(callseq.String, fl)})
-		_ = rest
 	}
 	return &Abstract{kind: callseq.String, flows: fl, parts: out}
 }

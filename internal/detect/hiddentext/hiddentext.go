@@ -34,7 +34,20 @@ const (
 	maxFile      = 8 << 20
 )
 
-var reviewer = regexp.MustCompile(`(?i)(ignore (all )?(previous|prior|above) instructions|(ai|llm|automated|security) (reviewer|scanner|analy[sz]er|model)s?[^.\n]{0,60}(safe|benign|approve|ignore|skip)|mark (this )?(package )?as (safe|benign))`)
+var reviewer = regexp.MustCompile(`ignore (all )?(previous|prior|above) instructions|(ai|llm|automated|security) (reviewer|scanner|analy[sz]er|model)s?[^.\n]{0,60}(safe|benign|approve|ignore|skip)|mark (this )?(package )?as (safe|benign)`)
+
+// address are words of which every text that reviewer matches holds one: they are looked for first, being much cheaper.
+var address = [][]byte{[]byte(" instructions"), []byte(" reviewer"), []byte(" scanner"), []byte(" analyzer"), []byte(" analyser"), []byte("ai model"), []byte("llm model"), []byte("automated model"), []byte("security model"), []byte("as safe"), []byte("as benign")}
+
+func addressed(data []byte) []int {
+	lower := bytes.ToLower(data)
+	for _, w := range address {
+		if bytes.Contains(lower, w) {
+			return reviewer.FindIndex(lower)
+		}
+	}
+	return nil
+}
 
 func run(s *detect.Subject) []report.Finding {
 	ev := map[string][]report.Evidence{}
@@ -82,8 +95,8 @@ func look(path string, data []byte, found func(id string, line int, text string)
 	if code {
 		blanks(data, found)
 	}
-	if loc := reviewer.FindIndex(data); loc != nil {
-		found("hiddentext/reviewer", 1+bytes.Count(data[:loc[0]], []byte("\n")), string(bytes.ToValidUTF8(data[loc[0]:min(loc[1], loc[0]+160)], nil)))
+	if loc := addressed(data); loc != nil {
+		found("hiddentext/reviewer", 1+bytes.Count(data[:min(loc[0], len(data))], []byte("\n")), string(bytes.ToValidUTF8(data[min(loc[0], len(data)):min(loc[1], loc[0]+160, len(data))], nil)))
 	}
 }
 
