@@ -23,7 +23,7 @@ var layers = []struct {
 	{"knowledge", false, []string{"knowledge"}},
 	{"views", false, []string{"internal/artifact", "internal/behavior", "internal/confine"}},
 	{"detector vocabulary", false, []string{"internal/detect"}},
-	{"stages", false, []string{"internal/registry", "internal/reconstruct", "internal/static", "internal/shell", "internal/verdict", "internal/detect/*", "internal/report/*"}},
+	{"stages", false, []string{"internal/registry", "internal/registry/*", "internal/reconstruct", "internal/static", "internal/shell", "internal/verdict", "internal/detect/*", "internal/report/*"}},
 	{"spine", false, []string{"internal/scan"}},
 	{"evaluation", true, []string{"internal/eval", "internal/eval/*"}},
 	{"commands", false, []string{"cmd/*"}},

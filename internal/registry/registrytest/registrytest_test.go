@@ -1,0 +1,246 @@
+package registrytest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func start(t *testing.T) *Registry {
+	t.Helper()
+	r, err := Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+func get(t *testing.T, url, accept string) (*http.Response, []byte) {
+	t.Helper()
+	q, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Accept", accept)
+	res, err := http.DefaultClient.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, b
+}
+
+func doc(t *testing.T, r *Registry, path string) map[string]any {
+	t.Helper()
+	res, b := get(t, r.URL+path, "application/json")
+	var d map[string]any
+	if err := json.Unmarshal(b, &d); err != nil {
+		t.Fatalf("%s: %s: %v in %s", path, res.Status, err, b)
+	}
+	return d
+}
+
+// TestNPM lets the real client do what an owner does.
+func TestNPM(t *testing.T) {
+	if _, err := exec.LookPath("npm"); err != nil {
+		t.Skip("SKIPPED: npm is not installed")
+	}
+	r := start(t)
+	home := t.TempDir()
+	rc := filepath.Join(home, "npmrc")
+	write(t, rc, "registry="+r.URL+"/\n//"+strings.TrimPrefix(r.URL, "http://")+"/:_authToken=x\naudit=false\nfund=false\nupdate-notifier=false\nfetch-retries=0\n")
+	npm := func(dir string, fails bool, args ...string) string {
+		t.Helper()
+		c := exec.Command("npm", append(args, "--userconfig", rc, "--globalconfig", filepath.Join(home, "none"), "--cache", filepath.Join(home, "cache"), "--ignore-scripts")...)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "HOME="+home)
+		out, err := c.CombinedOutput()
+		if (err != nil) != fails {
+			t.Fatalf("npm %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	src := filepath.Join(home, "src")
+	for _, v := range []string{"1.0.0", "1.1.0"} {
+		write(t, filepath.Join(src, "package.json"), `{"name":"@acme/thing","version":"`+v+`","main":"index.js","scripts":{"postinstall":"true"}}`)
+		write(t, filepath.Join(src, "index.js"), "module.exports = '"+v+"'\n")
+		npm(src, false, "publish", "--access", "public")
+	}
+	if out := npm(src, true, "publish", "--access", "public"); !strings.Contains(out, "previously published") {
+		t.Errorf("publishing again: %s", out)
+	}
+	if got := r.Versions("@acme/thing"); !slices.Equal(got, []string{"1.0.0", "1.1.0"}) {
+		t.Fatalf("versions %v", got)
+	}
+	npm(src, false, "deprecate", "@acme/thing@1.0.0", "old")
+	if out := npm(src, false, "view", "@acme/thing@1.0.0", "deprecated"); !strings.Contains(out, "old") {
+		t.Errorf("not deprecated: %s", out)
+	}
+	npm(src, false, "dist-tag", "add", "@acme/thing@1.0.0", "legacy")
+	if out := npm(src, false, "dist-tag", "ls", "@acme/thing"); !strings.Contains(out, "legacy: 1.0.0") {
+		t.Errorf("tags: %s", out)
+	}
+	npm(src, false, "dist-tag", "rm", "@acme/thing", "legacy")
+	app := filepath.Join(home, "app")
+	write(t, filepath.Join(app, "package.json"), `{"name":"app","version":"1.0.0"}`)
+	npm(app, false, "install", "@acme/thing@^1.0.0")
+	if b, err := os.ReadFile(filepath.Join(app, "node_modules/@acme/thing/index.js")); err != nil || !strings.Contains(string(b), "1.1.0") {
+		t.Errorf("installed %q, %v", b, err)
+	}
+	npm(src, false, "unpublish", "@acme/thing@1.1.0", "--force")
+	d := doc(t, r, "/@acme%2fthing")
+	if got := r.Versions("@acme/thing"); !slices.Equal(got, []string{"1.0.0"}) || d["time"].(map[string]any)["1.1.0"] == nil || d["dist-tags"].(map[string]any)["latest"] != "1.0.0" {
+		t.Errorf("after unpublish of a version: %v %v", got, d)
+	}
+	if res, _ := get(t, r.URL+"/@acme/thing/-/thing-1.1.0.tgz", "*/*"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("tarball of an unpublished version: %s", res.Status)
+	}
+	npm(src, false, "unpublish", "@acme/thing", "--force")
+	d = doc(t, r, "/@acme%2fthing")
+	if gone, _ := d["time"].(map[string]any)["unpublished"].(map[string]any); gone == nil || d["versions"] != nil {
+		t.Errorf("after unpublish of all: %v", d)
+	}
+	late := filepath.Join(home, "late")
+	write(t, filepath.Join(late, "package.json"), `{"name":"late","version":"1.0.0"}`)
+	npm(late, true, "install", "@acme/thing", "--prefer-online") // the document may be cached for five minutes
+	f := doc(t, r, "/registry/_changes?since=0&limit=10")
+	if rows := f["results"].([]any); len(rows) != 1 || rows[0].(map[string]any)["id"] != "@acme/thing" {
+		t.Errorf("feed: %v", f)
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func publish(t *testing.T, r *Registry, name, version string) {
+	t.Helper()
+	if err := r.Publish(Package{Name: name, Version: version, Files: map[string]string{"index.js": "module.exports = 1\n"}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rows(t *testing.T, r *Registry, query string) (ids []string, last any) {
+	t.Helper()
+	f := doc(t, r, "/registry/_changes?"+query)
+	for _, x := range f["results"].([]any) {
+		id, _ := x.(map[string]any)["id"].(string)
+		ids = append(ids, id)
+	}
+	return ids, f["last_seq"]
+}
+
+func TestFeed(t *testing.T) {
+	r := start(t)
+	publish(t, r, "a", "1.0.0")
+	publish(t, r, "bb", "1.0.0")
+	publish(t, r, "a", "1.0.1")
+	ids, last := rows(t, r, "since=0")
+	if !slices.Equal(ids, []string{"bb", "a"}) || last != float64(r.Seq()) {
+		t.Errorf("a package appears once, at its newest number: %v %v", ids, last)
+	}
+	if ids, last = rows(t, r, "since=0&limit=1"); !slices.Equal(ids, []string{"bb"}) || last == float64(r.Seq()) {
+		t.Errorf("page: %v %v", ids, last)
+	}
+	if ids, _ = rows(t, r, "since=now"); len(ids) != 0 {
+		t.Errorf("since=now: %v", ids)
+	}
+	if res, _ := get(t, r.URL+"/registry/_changes?include_docs=true", "*/*"); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("old parameters: %s", res.Status)
+	}
+	r.SetShape(Shape{Duplicates: true, Shuffled: true})
+	if ids, _ = rows(t, r, "since=3"); len(ids) < 3 {
+		t.Errorf("no duplicates: %v", ids)
+	}
+	r.SetShape(Shape{})
+	before := r.Seq()
+	r.Reset(0)
+	if ids, _ = rows(t, r, "since=0"); r.Seq() >= before || !slices.Equal(ids, []string{"a", "bb"}) {
+		t.Errorf("reset: %d -> %d, %v", before, r.Seq(), ids)
+	}
+	r.Delete("a")
+	f := doc(t, r, "/registry/_changes?since=0")
+	if last := f["results"].([]any)[1].(map[string]any); last["deleted"] != true || last["id"] != "a" {
+		t.Errorf("deleted: %v", f)
+	}
+}
+
+func TestLag(t *testing.T) {
+	r := start(t)
+	publish(t, r, "a", "1.0.0")
+	r.SetShape(Shape{LagReads: 2})
+	old := r.Rev("a")
+	publish(t, r, "a", "1.0.1")
+	for i, want := range []string{old, old, r.Rev("a")} {
+		if got := doc(t, r, "/a")["_rev"]; got != want {
+			t.Errorf("read %d: revision %v, want %s", i, got, want)
+		}
+	}
+}
+
+func TestTakedown(t *testing.T) {
+	r := start(t)
+	publish(t, r, "a", "1.0.0")
+	r.Takedown("a")
+	d := doc(t, r, "/a")
+	m, _ := d["versions"].(map[string]any)["0.0.1-security"].(map[string]any)
+	if !slices.Equal(r.Versions("a"), []string{"0.0.1-security"}) || m["_npmUser"].(map[string]any)["name"] != "npm" || d["time"].(map[string]any)["1.0.0"] == nil || len(d["maintainers"].([]any)) != 0 {
+		t.Errorf("holder: %v", d)
+	}
+}
+
+func TestMirror(t *testing.T) {
+	r := start(t)
+	publish(t, r, "a", "1.0.0")
+	r.SetShape(Shape{Mirror: true})
+	res, b := get(t, r.URL+"/a", abbreviatedType)
+	var d map[string]any
+	json.Unmarshal(b, &d)
+	dist := d["versions"].(map[string]any)["1.0.0"].(map[string]any)["dist"].(map[string]any)
+	if res.Header.Get("ETag") != "" || d["time"] != nil || d["_rev"] != nil || dist["signatures"] != nil || dist["integrity"] == nil {
+		t.Errorf("mirror: %v %s", res.Header, b)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	r := start(t)
+	publish(t, r, "a", "1.0.0")
+	r.Inject(Fault{On: Packument, Status: http.StatusTooManyRequests, RetryAfter: "0", Times: 1})
+	if res, b := get(t, r.URL+"/a", ""); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "0" || string(b) != "null" {
+		t.Errorf("429: %s", res.Status)
+	}
+	if res, _ := get(t, r.URL+"/a", ""); res.StatusCode != http.StatusOK {
+		t.Errorf("a fault outlives its number: %s", res.Status)
+	}
+	r.Inject(Fault{On: Tarball, Truncate: true})
+	res, err := http.Get(r.URL + "/a/-/a-1.0.0.tgz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(res.Body); err == nil {
+		t.Error("truncated body was whole")
+	}
+	r.Heal()
+	_, want := get(t, r.URL+"/a/-/a-1.0.0.tgz", "")
+	r.Inject(Fault{On: Tarball, Corrupt: true})
+	if _, got := get(t, r.URL+"/a/-/a-1.0.0.tgz", ""); len(got) != len(want) || string(got) == string(want) {
+		t.Error("tarball was not altered")
+	}
+}
