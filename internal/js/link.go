@@ -22,6 +22,7 @@ type Links struct {
 	ESM     bool // has import or export syntax, top-level await or an extension that says so
 	Strict  bool
 	TLA     bool
+	Wrapped bool // uses what belongs to the function that Node puts around CommonJS: its this, arguments or return
 	Dynamic bool // names may be looked up at run time, or stand where they cannot be found: nothing may be renamed
 	Names   []Name
 	Free    []Name // used, bound nowhere in the text; sorted. Of CommonJS, require, module and exports are among them
@@ -29,6 +30,9 @@ type Links struct {
 	Exports []ExportName
 	Exposed []ExportStmt
 	Calls   []LinkCall
+	Stmts   []int    // where the top-level statements start
+	Bare    []int    // where the functions and classes without a name stand
+	This    bool     // says this anywhere
 	Metas   []Span   // import.meta
 	Named   []string // top-level names that name their function: function declarations
 	Lately  []string // the same for classes and for nameless functions that a variable starts with
@@ -85,6 +89,7 @@ type LinkCall struct {
 	Span
 	Kind CallKind
 	Spec string // empty when it is computed
+	Lead int    // start of the top-level statement that does this before anything else with an effect; -1 when there is none
 	Arg  Span   // of a computed argument: from the opening parenthesis to the closing one
 }
 
@@ -161,6 +166,12 @@ func ReadLinks(name, source string, module bool) (l *Links, err error) {
 	f := &linkFinder{l: l, tree: &tree, at: map[int32]ast.Ref{}, join: map[uint32]uint32{}, uses: map[uint32][]Mention{}}
 	f.statements(stmts)
 	f.names()
+	for i := range l.Calls {
+		l.Calls[i].Lead = -1
+		if at, ok := f.leads[l.Calls[i].Start]; ok {
+			l.Calls[i].Lead = at
+		}
+	}
 	return l, nil
 }
 
@@ -176,6 +187,9 @@ type linkFinder struct {
 	locals  []exportUse
 	callees map[int32]bool
 	shorts  map[int32]bool
+	leads   map[int]int // by the start of a call: its Lead
+	inside  int         // functions around what is being walked
+	closed  int         // those that have a this of their own
 }
 
 type importUse struct {
@@ -230,10 +244,13 @@ func (f *linkFinder) use(r ast.Ref, at int32) {
 }
 
 func (f *linkFinder) statements(stmts []js_ast.Stmt) {
-	f.callees, f.shorts = map[int32]bool{}, map[int32]bool{}
+	f.callees, f.shorts, f.leads = map[int32]bool{}, map[int32]bool{}, map[int]int{}
 	src := f.l.Source
 	for _, s := range stmts {
+		f.l.Stmts = append(f.l.Stmts, int(s.Loc.Start))
 		switch d := s.Data.(type) {
+		case *js_ast.SExpr:
+			f.lead(d.Value, int(s.Loc.Start))
 		case *js_ast.SImport:
 			im := f.importStmt(s.Loc.Start, d.ImportRecordIndex)
 			n := len(f.l.Imports)
@@ -278,6 +295,11 @@ func (f *linkFinder) statements(stmts []js_ast.Stmt) {
 		case *js_ast.SExportDefault:
 			f.exportDefault(s, d)
 		case *js_ast.SLocal:
+			for i := range d.Decls {
+				if !f.lead(d.Decls[i].ValueOrNil, int(s.Loc.Start)) {
+					break
+				}
+			}
 			for i := range d.Decls {
 				if id, ok := d.Decls[i].Binding.Data.(*js_ast.BIdentifier); ok && nameless(d.Decls[i].ValueOrNil) {
 					f.l.Lately = append(f.l.Lately, f.tree.Symbols[id.Ref.InnerIndex].OriginalName)
@@ -468,10 +490,20 @@ func (f *linkFinder) value(v reflect.Value) {
 			if x.Name != nil && f.written(x.Name) {
 				f.use(x.Name.Ref, x.Name.Loc.Start)
 			}
+			f.inside++
+			f.closed++
+			defer func() { f.inside--; f.closed-- }()
+		case js_ast.EArrow:
+			f.inside++
+			defer func() { f.inside-- }()
+		case js_ast.SReturn:
+			f.l.Wrapped = f.l.Wrapped || f.inside == 0
 		case js_ast.Class:
 			if x.Name != nil && f.written(x.Name) {
 				f.use(x.Name.Ref, x.Name.Loc.Start)
 			}
+			f.closed++ // a computed name or a base class that says this is taken for a member that does
+			defer func() { f.closed-- }()
 		case js_ast.SWith:
 			f.l.Dynamic = true
 		}
@@ -494,6 +526,14 @@ func (f *linkFinder) expr(x js_ast.Expr) {
 	case *js_ast.EImportIdentifier:
 		f.use(d.Ref, x.Loc.Start)
 	case *js_ast.EString, *js_ast.EJSXText:
+	case *js_ast.EThis:
+		f.l.This = true
+		f.l.Wrapped = f.l.Wrapped || f.closed == 0
+	case *js_ast.EFunction, *js_ast.EArrow, *js_ast.EClass:
+		if nameless(x) {
+			f.l.Bare = append(f.l.Bare, at)
+		}
+		f.value(reflect.ValueOf(x.Data))
 	case *js_ast.EImportMeta:
 		f.l.Metas = append(f.l.Metas, Span{at, at + int(d.RangeLen)})
 	case *js_ast.ERequireString:
@@ -530,6 +570,71 @@ func (f *linkFinder) expr(x js_ast.Expr) {
 	default:
 		f.value(reflect.ValueOf(d))
 	}
+}
+
+// lead walks what an expression does first, up to the first thing that may have an effect, and notes the requires on the way: they
+// can as well be done before the statement. It reports whether the whole expression is without effect but for them.
+func (f *linkFinder) lead(e js_ast.Expr, stmt int) bool {
+	all := func(es []js_ast.Expr) bool {
+		for _, x := range es {
+			if !f.lead(x, stmt) {
+				return false
+			}
+		}
+		return true
+	}
+	switch d := e.Data.(type) {
+	case nil, *js_ast.EString, *js_ast.ENumber, *js_ast.EBoolean, *js_ast.ENull, *js_ast.EUndefined, *js_ast.EIdentifier, *js_ast.EFunction, *js_ast.EArrow, *js_ast.ERegExp, *js_ast.EMissing:
+		return true
+	case *js_ast.ERequireString:
+		f.leads[int(e.Loc.Start)] = stmt
+		return true
+	case *js_ast.EDot:
+		return f.lead(d.Target, stmt)
+	case *js_ast.EIndex:
+		return f.lead(d.Target, stmt) && f.lead(d.Index, stmt)
+	case *js_ast.ECall:
+		if _, ok := f.required(d); ok {
+			f.leads[int(e.Loc.Start)] = stmt
+			return true
+		}
+		if f.lead(d.Target, stmt) {
+			all(d.Args)
+		}
+	case *js_ast.ENew:
+		if f.lead(d.Target, stmt) {
+			all(d.Args)
+		}
+	case *js_ast.EArray:
+		return all(d.Items)
+	case *js_ast.EObject:
+		for i := range d.Properties {
+			p := &d.Properties[i]
+			if p.Flags.Has(js_ast.PropertyIsComputed) || !f.lead(p.ValueOrNil, stmt) || p.Kind == js_ast.PropertySpread {
+				return false
+			}
+		}
+		return true
+	case *js_ast.EUnary:
+		switch d.Op {
+		case js_ast.UnOpVoid, js_ast.UnOpTypeof, js_ast.UnOpNot:
+			return f.lead(d.Value, stmt)
+		}
+	case *js_ast.EIf:
+		f.lead(d.Test, stmt)
+	case *js_ast.EBinary:
+		switch {
+		case d.Op == js_ast.BinOpComma:
+			return f.lead(d.Left, stmt) && f.lead(d.Right, stmt)
+		case d.Op == js_ast.BinOpAssign:
+			if f.lead(d.Left, stmt) {
+				f.lead(d.Right, stmt)
+			}
+		default:
+			f.lead(d.Left, stmt)
+		}
+	}
+	return false
 }
 
 // required reads the specifier of a call of the free name require.
@@ -589,6 +694,7 @@ func (f *linkFinder) names() {
 			imported[i].Mentions = uses
 		case sym.Kind == ast.SymbolUnbound, wrapper[i], slices.Contains(CommonJS, sym.OriginalName) && top[i]:
 			free[sym.OriginalName] = append(free[sym.OriginalName], uses...)
+			f.l.Wrapped = f.l.Wrapped || sym.OriginalName == "arguments"
 		case top[i]:
 			f.l.Names = append(f.l.Names, Name{sym.OriginalName, uses})
 		}

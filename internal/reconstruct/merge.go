@@ -41,6 +41,7 @@ type form string
 
 const (
 	formFlat   form = "flat"   // its statements stand at the top level, its names are linked
+	formSplice form = "spliced" // the same for CommonJS: they stand where the file was first required
 	formLazy   form = "module" // an ECMAScript module in a function, run when something imports it
 	formCommon form = "commonjs"
 	formJSON   form = "json"
@@ -64,6 +65,7 @@ type unit struct {
 	value string            // flat importers ran it: the variable that holds module.exports
 	space string            // the variable that holds the namespace object; empty when nobody asked
 	run   string            // the function that runs it: CommonJS and lazy modules
+	spliced
 }
 
 // dep is what one import statement leads to.
@@ -89,11 +91,13 @@ type merger struct {
 	heads   []string // import statements of the merged file
 	spaces  []*unit
 	notes   []string
+	placed  []*unit // CommonJS at the top level, as it is reached; the main unit is the first
 }
 
 // Merge joins the files that an entry reaches into one file. ECMAScript modules that the entry imports are put one after the other in
-// the order in which they run, what they export is declared under the name export_<file>_<object>, and who imports it uses that name.
-// A module that runs later or only perhaps, by require or import(), stays in a function of its own, and so does what is not a module.
+// the order in which they run, CommonJS files where they are first required; what they export is declared under the name
+// export_<file>_<object>, and who imports it uses that name. What runs later or only perhaps stays in a function of its own, and so
+// does a file whose text depends on the function that Node puts around it.
 func Merge(p *js.Program, opt MergeOptions) (*Merged, error) {
 	g := &merger{p: p, opt: opt, units: map[string]*unit{}, words: map[string]bool{}, outer: map[string]bool{}, free: map[string]bool{}}
 	main, others, err := g.entries()
@@ -106,6 +110,9 @@ func Merge(p *js.Program, opt MergeOptions) (*Merged, error) {
 		if g.esm {
 			g.flatten(g.main, map[*unit]bool{})
 		}
+	}
+	if !g.esm && main != nil {
+		g.splice()
 	}
 	for _, e := range others {
 		g.unit(e.Module)
@@ -360,12 +367,8 @@ func (g *merger) name() {
 		g.free[n] = true
 	}
 	g.runtime = g.fresh("merged")
-	keep := func(u *unit, name string) string {
-		if g.free[name] || g.outer[name] {
-			return g.fresh(name + "_" + u.id)
-		}
-		g.outer[name] = true
-		return name
+	for _, u := range g.placed {
+		g.nameSplice(u)
 	}
 	for _, u := range g.flat {
 		if u.form != formFlat {
@@ -383,7 +386,7 @@ func (g *merger) name() {
 		}
 		for _, n := range u.links.Names {
 			if u.names[n.Text] == "" {
-				u.names[n.Text] = keep(u, n.Text)
+				u.names[n.Text] = g.keep(u, n.Text)
 			}
 		}
 		for i, im := range u.links.Imports {
@@ -391,7 +394,7 @@ func (g *merger) name() {
 				continue
 			}
 			for _, n := range im.Names {
-				u.deps[i].names = append(u.deps[i].names, keep(u, n.Local))
+				u.deps[i].names = append(u.deps[i].names, g.keep(u, n.Local))
 			}
 		}
 	}
@@ -410,6 +413,15 @@ func (g *merger) name() {
 			u.value = g.exported(u, "default")
 		}
 	}
+}
+
+// keep is what a name of a unit is called at the top level: the same, unless another text means something else by it.
+func (g *merger) keep(u *unit, name string) string {
+	if g.free[name] || g.outer[name] {
+		return g.fresh(name + "_" + u.id)
+	}
+	g.outer[name] = true
+	return name
 }
 
 // ref is how another file writes what an export is bound to.
@@ -440,6 +452,9 @@ func (g *merger) namespace(u *unit) string {
 
 // common is the value of module.exports of a unit that is not a module.
 func (g *merger) common(u *unit) string {
+	if u.form == formSplice {
+		return g.whole(u)
+	}
 	if u.value != "" {
 		return u.value
 	}
@@ -454,7 +469,7 @@ func (g *merger) export(u *unit, name string, seen map[string]bool) (ref, bool) 
 	}
 	seen[key] = true
 	switch u.form {
-	case formCommon, formBroken, formJSON:
+	case formCommon, formBroken, formJSON, formSplice:
 		if name == "default" || name == "module.exports" {
 			return ref{g.common(u), false}, true
 		}
@@ -481,7 +496,7 @@ func (g *merger) export(u *unit, name string, seen map[string]bool) (ref, bool) 
 			continue
 		}
 		t := u.deps[e.Import].unit
-		if t == nil || t.form == formCommon || t.form == formBroken || t.form == formJSON {
+		if t == nil || t.form != formFlat && t.form != formLazy {
 			if laterAt < 0 { // only running it tells what it exports
 				later, laterAt = t, e.Import
 			}
@@ -606,17 +621,18 @@ func commonNames(u *unit) []string {
 	return out
 }
 
-// edit replaces a span of a unit's text.
+// edit replaces a span of a unit's text. Units that are spliced in come before the new text.
 type edit struct {
 	js.Span
-	text string
+	text  string
+	units []*unit
 }
 
 // edits are the changes that link a unit's text.
 func (g *merger) edits(u *unit) []edit {
 	var out []edit
 	l := u.links
-	put := func(s js.Span, text string) { out = append(out, edit{s, text}) }
+	put := func(s js.Span, text string) { out = append(out, edit{Span: s, text: text}) }
 	for i, im := range l.Imports {
 		put(im.Span, "")
 		for _, n := range im.Names {
@@ -639,8 +655,14 @@ func (g *merger) edits(u *unit) []edit {
 			put(js.Span{Start: x.NameAt, End: x.NameAt}, " "+g.defaultName(u))
 		}
 	}
-	if u.form == formFlat {
+	if u.form == formSplice {
+		out = append(out, g.spliceEdits(u)...)
+	}
+	if u.form == formFlat || u.form == formSplice {
 		for _, n := range l.Names {
+			if u.gone[n.Text] {
+				continue
+			}
 			if to := u.names[n.Text]; to != n.Text {
 				mention(n.Text, ref{to, false}, n.Uses, put)
 			}
@@ -650,6 +672,9 @@ func (g *merger) edits(u *unit) []edit {
 		put(m, fmt.Sprintf("%s.meta(%s)", g.runtime, quoted(u.m.Path)))
 	}
 	for _, c := range l.Calls {
+		if _, ok := u.linked[c.Start]; ok {
+			continue
+		}
 		if c.Arg.End > 0 {
 			put(js.Span{Start: c.Start, End: c.Arg.Start}, fmt.Sprintf("%s.import(%s, ", g.runtime, quoted(u.m.Path)))
 			continue
@@ -701,12 +726,16 @@ func (g *merger) call(u *unit, c js.LinkCall) string {
 	switch c.Kind {
 	case js.Require:
 		switch {
-		case t == nil || t.form == formJSON && u.form != formCommon:
+		case t == nil && u.form == formSplice && relative:
+			return fmt.Sprintf("require(%s)", g.specifier(u, c.Spec))
+		case t == nil || t.form == formJSON && u.form != formCommon && u.form != formSplice:
 			return "" // its own require finds it
 		case t.form == formJSON:
 			return t.value
 		case t.form == formCommon || t.form == formBroken:
 			return t.run + "()"
+		case t.form == formSplice:
+			return g.whole(t)
 		case t.form == formFlat:
 			return g.namespace(t)
 		}
@@ -721,8 +750,8 @@ func (g *merger) call(u *unit, c js.LinkCall) string {
 			return fmt.Sprintf("%s.later([%s], %s)", g.runtime, strings.Join(g.runs(t), ", "), g.namespace(t))
 		case t.form == formFlat:
 			return fmt.Sprintf("Promise.resolve(%s)", g.namespace(t))
-		case t.form == formJSON:
-			return fmt.Sprintf("%s.later([], %s.space(%s))", g.runtime, g.runtime, t.value)
+		case t.form == formJSON || t.form == formSplice:
+			return fmt.Sprintf("%s.later([], %s.space(%s))", g.runtime, g.runtime, g.common(t))
 		}
 		return fmt.Sprintf("%s.later([%s], undefined, %s)", g.runtime, t.run, t.run)
 	}

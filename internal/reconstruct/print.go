@@ -35,6 +35,9 @@ func (g *merger) print(others []js.Entry) (*Merged, error) {
 			flat.printf("\nconst %s = %s();\n", u.value, u.run)
 		}
 	}
+	if g.main != nil && g.main.form == formSplice {
+		g.printSplice(&flat, g.main)
+	}
 	g.printExports(&flat)
 	g.printEntries(&flat, others)
 	var spaces text
@@ -278,6 +281,14 @@ func (g *merger) printBody(t *text, u *unit) {
 			continue
 		}
 		t.copy(src[at:e.Start])
+		if len(e.units) > 0 {
+			line, col := t.fromLine, t.fromCol
+			for _, s := range e.units {
+				t.endLine()
+				g.printSplice(t, s)
+			}
+			t.unit, t.fromLine, t.fromCol = u, line, col
+		}
 		t.replace(src[e.Start:e.End], e.text)
 		at = e.End
 	}
@@ -298,6 +309,9 @@ func (g *merger) printExports(t *text) {
 	u := g.main
 	if u == nil {
 		return
+	}
+	if u.form == formSplice {
+		return // its module.exports is that of the file
 	}
 	if !g.esm {
 		t.printf("\nmodule.exports = %s;\n", g.common(u))

@@ -88,6 +88,11 @@
         if (old && !old.writable && typeof old.value === "string") Object.defineProperty(value, "name", { value: name, configurable: true });
       }
     },
+    // and functions that had none stay without
+    nameless(...functions) {
+      for (const value of functions) this.named({ "": value });
+    },
+    require: requireFrom,
     meta: (file) => {
       const filename = path.join(root, file);
       return { url: url.pathToFileURL(filename).href, filename, dirname: path.dirname(filename), resolve: (request) => /^\.\.?\//.test(request) ? new URL(request, url.pathToFileURL(filename)).href : require.resolve(request) };

@@ -175,7 +175,7 @@ func Run(ctx context.Context, p *js.Program, base Base, opt Options) *Result {
 
 // phases runs the entries by phase, each phase in a process of its own, then what no entry reached.
 func (ev *evaluator) phases() {
-	share := map[callseq.Phase]int64{callseq.PhaseInstall: 8, callseq.PhaseImport: 8, callseq.PhaseBrowser: 2, callseq.PhaseBin: 2, callseq.PhaseCall: 2}
+	share := map[callseq.Phase]int64{callseq.PhaseInstall: 8, callseq.PhaseImport: 4, callseq.PhaseBrowser: 1, callseq.PhaseBin: 1, callseq.PhaseCall: 1}
 	for _, ph := range []callseq.Phase{callseq.PhaseInstall, callseq.PhaseImport, callseq.PhaseBrowser, callseq.PhaseBin, callseq.PhaseCall} {
 		var es []js.Entry
 		for _, e := range ev.program.Entries {
