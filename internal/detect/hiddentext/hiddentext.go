@@ -40,7 +40,12 @@ var reviewer = regexp.MustCompile(`ignore (all )?(previous|prior|above) instruct
 var address = [][]byte{[]byte(" instructions"), []byte(" reviewer"), []byte(" scanner"), []byte(" analyzer"), []byte(" analyser"), []byte("ai model"), []byte("llm model"), []byte("automated model"), []byte("security model"), []byte("as safe"), []byte("as benign")}
 
 func addressed(data []byte) []int {
-	lower := bytes.ToLower(data)
+	lower := bytes.Clone(data)
+	for i, c := range lower {
+		if c >= 'A' && c <= 'Z' {
+			lower[i] = c | 0x20
+		}
+	}
 	for _, w := range address {
 		if bytes.Contains(lower, w) {
 			return reviewer.FindIndex(lower)
@@ -96,7 +101,7 @@ func look(path string, data []byte, found func(id string, line int, text string)
 		blanks(data, found)
 	}
 	if loc := addressed(data); loc != nil {
-		found("hiddentext/reviewer", 1+bytes.Count(data[:min(loc[0], len(data))], []byte("\n")), string(bytes.ToValidUTF8(data[min(loc[0], len(data)):min(loc[1], loc[0]+160, len(data))], nil)))
+		found("hiddentext/reviewer", 1+bytes.Count(data[:loc[0]], []byte("\n")), string(bytes.ToValidUTF8(data[loc[0]:min(loc[1], loc[0]+160)], nil)))
 	}
 }
 
