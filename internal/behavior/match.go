@@ -321,6 +321,9 @@ func (m *matcher) evidence(id callseq.ID, in map[callseq.ID]bool) report.Evidenc
 		l := m.t.Layers[c.Pos.Layer]
 		e.Layer = l.How
 	}
+	if slices.ContainsFunc(m.types[id-1], func(t string) bool { return strings.HasPrefix(t, "NETWORK_") || t == "SHELL_NETWORK" }) {
+		e.To = m.destination(c).Host
+	}
 	for f := range m.into(id) {
 		if in[f] {
 			e.From = append(e.From, f)

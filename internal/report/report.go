@@ -126,6 +126,7 @@ type Evidence struct {
 	Text  string       `json:"text,omitempty"` // the call as written down, the decoded code, the matching text; shortened
 	Types []string     `json:"types,omitempty"`
 	From  []callseq.ID `json:"from,omitempty"` // calls of this finding whose values flow into this one
+	To    string       `json:"to,omitempty"`   // host that a network call talks to, as far as it is known
 }
 
 // Feature is one named number of a scored finding, with what it added.

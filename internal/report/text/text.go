@@ -134,6 +134,9 @@ func (w *Writer) finding(f *report.Finding) {
 		if len(from) > 0 {
 			pos += "  <= " + strings.Join(from, ", ")
 		}
+		if e.To != "" && !strings.Contains(e.Text, e.To) {
+			pos += "  -> " + safe(e.To)
+		}
 		if pos != "" {
 			w.printf("         %s\n", w.paint(dim, pos))
 		}
