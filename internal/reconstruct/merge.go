@@ -40,9 +40,9 @@ type MergedFile struct {
 type form string
 
 const (
-	formFlat   form = "flat"   // its statements stand at the top level, its names are linked
+	formFlat   form = "flat"    // its statements stand at the top level, its names are linked
 	formSplice form = "spliced" // the same for CommonJS: they stand where the file was first required
-	formLazy   form = "module" // an ECMAScript module in a function, run when something imports it
+	formLazy   form = "module"  // an ECMAScript module in a function, run when something imports it
 	formCommon form = "commonjs"
 	formJSON   form = "json"
 	formBroken form = "broken" // did not parse
@@ -111,9 +111,6 @@ func Merge(p *js.Program, opt MergeOptions) (*Merged, error) {
 			g.flatten(g.main, map[*unit]bool{})
 		}
 	}
-	if !g.esm && main != nil {
-		g.splice()
-	}
 	for _, e := range others {
 		g.unit(e.Module)
 	}
@@ -126,6 +123,9 @@ func Merge(p *js.Program, opt MergeOptions) (*Merged, error) {
 	}
 	for i := 0; i < len(g.order); i++ { // grows while it is walked
 		g.follow(g.order[i])
+	}
+	if !g.esm && main != nil {
+		g.splice()
 	}
 	g.name()
 	return g.print(others)
@@ -655,6 +655,7 @@ func (g *merger) edits(u *unit) []edit {
 			put(js.Span{Start: x.NameAt, End: x.NameAt}, " "+g.defaultName(u))
 		}
 	}
+	out = append(out, g.planEdits(u)...)
 	if u.form == formSplice {
 		out = append(out, g.spliceEdits(u)...)
 	}
@@ -672,7 +673,7 @@ func (g *merger) edits(u *unit) []edit {
 		put(m, fmt.Sprintf("%s.meta(%s)", g.runtime, quoted(u.m.Path)))
 	}
 	for _, c := range l.Calls {
-		if _, ok := u.linked[c.Start]; ok {
+		if u.linked[c.Start] {
 			continue
 		}
 		if c.Arg.End > 0 {

@@ -68,6 +68,9 @@ func (g *merger) print(others []js.Entry) (*Merged, error) {
 }
 
 func (g *merger) printHead(t *text, rest string) {
+	if g.main != nil && g.main.form == formSplice && g.main.links.Strict {
+		t.printf("\"use strict\";\n")
+	}
 	if m := g.manifest(""); m != nil && m.Name != "" {
 		t.printf("// %s, merged into one file. It runs in the folder of the package.json.\n", comment(m.Name+"@"+m.Version))
 	}
