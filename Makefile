@@ -3,7 +3,10 @@ GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck
 FUZZTIME ?= 1m
 
-.PHONY: build test lint vuln fuzz bench
+CORPUS ?=
+CLUSTERS ?=
+
+.PHONY: build test lint vuln fuzz bench eval
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/donapi ./cmd/donapi
@@ -29,3 +32,8 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Measures recall and false alarms on labelled packages: make eval CORPUS=folder [CLUSTERS=file.tsv]
+eval:
+	@test -n "$(CORPUS)" || { echo "make eval needs CORPUS=, a folder with malicious/ and benign/"; exit 2; }
+	$(GO) run ./cmd/donapi eval $(CORPUS) $(if $(CLUSTERS),--clusters $(CLUSTERS)) --stages --cache=false
