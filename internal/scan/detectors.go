@@ -5,6 +5,7 @@ import (
 
 	"github.com/donapi/donapi/internal/detect"
 	"github.com/donapi/donapi/internal/detect/archive"
+	"github.com/donapi/donapi/internal/detect/binary"
 	"github.com/donapi/donapi/internal/detect/diff"
 	"github.com/donapi/donapi/internal/detect/hiddentext"
 	"github.com/donapi/donapi/internal/detect/manifest"
@@ -20,6 +21,7 @@ var detectors = []*detect.Detector{
 	manifest.Detector,
 	obfuscation.Detector,
 	hiddentext.Detector,
+	binary.Detector,
 }
 
 // AllChecks documents every finding that does not come from the behaviours.

@@ -116,6 +116,9 @@ var Rules = []Rule{
 	{"hidden-text", report.Suspicious, "Invisible characters in a run, or code far off the screen.", func(f *facts) (string, bool) {
 		return "hidden text", f.has("hiddentext/invisible") || f.has("hiddentext/offscreen") && f.has("manifest/install-script")
 	}},
+	{"disguised", report.Suspicious, "A program under the name of something that is none.", func(f *facts) (string, bool) {
+		return "an executable under another name", f.has("binary/disguised")
+	}},
 	{"confusion-shape", report.Suspicious, "The shape of a dependency-confusion package: a version made to win, an install script and nothing else.", func(f *facts) (string, bool) {
 		return "shaped like a dependency-confusion package", f.has("manifest/install-script") && (f.has("manifest/high-version") && (f.has("manifest/placeholder") || f.has("observe/network-at-install")) || f.has("manifest/placeholder") && worst(f.early, report.Medium, nil) != nil)
 	}},
