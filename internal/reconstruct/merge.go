@@ -434,8 +434,7 @@ func property(object, name string) string {
 	if wordPattern.FindString(name) == name && name != "" {
 		return object + "." + name
 	}
-	q, _ := json.Marshal(name)
-	return object + "[" + string(q) + "]"
+	return object + "[" + quoted(name) + "]"
 }
 
 // namespace is the variable that holds a unit's namespace object.
@@ -564,8 +563,7 @@ func (g *merger) specifier(u *unit, spec string) string {
 		}
 		spec = p
 	}
-	q, _ := json.Marshal(spec)
-	return string(q)
+	return quoted(spec)
 }
 
 // exportNames lists what a module exports, as far as its text tells. outside lists the imports of other packages that it exports whole.
@@ -684,13 +682,7 @@ func (g *merger) edits(u *unit) []edit {
 			put(c.Span, text)
 		}
 	}
-	if strings.HasPrefix(l.Source, "#!") {
-		end := strings.IndexByte(l.Source, '\n')
-		if end < 0 {
-			end = len(l.Source)
-		}
-		put(js.Span{Start: 0, End: end}, "")
-	}
+	put(js.Span{End: len(l.Source) - len(withoutHashbang(l.Source))}, "")
 	slices.SortStableFunc(out, func(a, b edit) int { return cmp.Or(a.Start-b.Start, a.End-b.End) })
 	return out
 }
@@ -715,9 +707,13 @@ func (g *merger) defaultName(u *unit) string {
 	return u.names["default"]
 }
 
+// quoted writes a string as JavaScript has it, line separators escaped.
 func quoted(s string) string {
-	q, _ := json.Marshal(s)
-	return string(q)
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.Encode(s) // a string cannot fail
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // call rewrites a require or an import() of a file; empty when the text can stay.

@@ -3,6 +3,7 @@ package reconstruct
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -100,8 +101,7 @@ func (g *merger) printHead(t *text, rest string) {
 
 // comment makes a text safe in a line comment.
 func comment(s string) string {
-	q := quoted(s)
-	return q[1 : len(q)-1]
+	return strings.Trim(quoted(s), `"`)
 }
 
 // printImports writes the imports of other packages, under the names that the merged file gives them.
@@ -219,11 +219,23 @@ func (g *merger) stars(u *unit) string {
 
 func (g *merger) printCommon(t *text, u *unit) {
 	if g.esm && !u.links.Strict {
+		if _, err := js.Parse("strict.mjs", u.links.Source, js.Options{}); err != nil {
+			t.printf("\n// %s: as a text, because a module cannot hold it\nconst %s = %s.commonjs(%s, Function(\"exports\", \"require\", \"module\", \"__filename\", \"__dirname\", %s));\n",
+				comment(u.m.Path), u.run, g.runtime, quoted(u.m.Path), quoted(withoutHashbang(u.links.Source)))
+			return
+		}
 		g.notes = append(g.notes, u.m.Path+" is strict here, as everything in a module is, and was not")
 	}
 	t.printf("\n// %s\nconst %s = %s.commonjs(%s, function (exports, require, module, __filename, __dirname) {\n", comment(u.m.Path), u.run, g.runtime, quoted(u.m.Path))
 	g.printBody(t, u)
 	t.printf("});\n")
+}
+
+func withoutHashbang(source string) string {
+	if !strings.HasPrefix(source, "#!") {
+		return source
+	}
+	return source[strings.IndexByte(source+"\n", '\n'):]
 }
 
 func (g *merger) printLazy(t *text, u *unit) {
@@ -251,7 +263,15 @@ func (g *merger) printLazy(t *text, u *unit) {
 	}
 	t.printf("\n// %s\nconst %s = %s.module(%sfunction () {\n\"use strict\";\n%s", comment(u.m.Path), u.run, g.runtime, async, outside.String())
 	t.printf("%s.namespace(%s, {\n%s}%s);\n", g.runtime, g.namespace(u), g.getters(u), g.stars(u))
+	def := func(names []string) []string { // alone in a function of its own, only a nameless default needs another name
+		if slices.Contains(names, "default") {
+			return []string{"default"}
+		}
+		return nil
+	}
+	g.printNamed(t, u, def(u.links.Named))
 	g.printBody(t, u)
+	g.printNamed(t, u, def(u.links.Lately))
 	t.printf("});\n")
 }
 

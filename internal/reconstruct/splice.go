@@ -442,8 +442,8 @@ func (g *merger) spliceEdits(u *unit) []edit {
 		for _, m := range n.Uses {
 			text := ""
 			switch {
-			case n.Text == "require" && !root && !literal(u, m.Start):
-				if name, _ := member(src, m.End); name == "" || name == "resolve" {
+			case n.Text == "require" && !literal(u, m.Start):
+				if name, _ := member(src, m.End); name == "" || name == "resolve" && !root {
 					text = fmt.Sprintf("%s.require(%s)", g.runtime, quoted(u.m.Path))
 				}
 			case n.Text == "__dirname" && !root:
