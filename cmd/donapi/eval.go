@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -128,5 +129,7 @@ func cached(an scan.Analyser) (scan.Analyser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scan.Cached{Analyser: an, Dir: filepath.Join(root, "donapi", "analyses"), Key: key}, nil
+	dir := filepath.Join(root, "donapi", "analyses")
+	_ = scan.Prune(dir, time.Now()) // a cache that cannot be pruned is no reason not to scan
+	return scan.Cached{Analyser: an, Dir: dir, Key: key}, nil
 }

@@ -28,12 +28,14 @@ type fetching struct {
 	npmrc, registry string
 	timeout         time.Duration
 	noConfine       bool
+	cache           bool
 }
 
 func (f *fetching) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.npmrc, "npmrc", "", "read npm's configuration from `FILE` too; it wins over the user's and the global one")
 	cmd.Flags().StringVar(&f.registry, "registry", "", "ask the registry at `URL`")
 	f.limits(cmd)
+	cmd.Flags().BoolVar(&f.cache, "cache", true, "keep analyses in the user's cache folder and use kept ones; verdicts are always made anew")
 }
 
 // limits adds the flags of commands that analyse.
@@ -161,8 +163,13 @@ func (a *app) runScan(ctx context.Context, targets []string, f *fetching, h repo
 	if err != nil {
 		return err
 	}
-	an, done := f.analyser(k, false)
+	an, done := f.analyser(k, f.cache)
 	defer done()
+	if f.cache {
+		if an, err = cached(an); err != nil {
+			return err
+		}
+	}
 	s := scan.New(k, an)
 	var items []scan.Item
 	note := func(m string) {

@@ -83,6 +83,10 @@ func (w *Writer) Verdict(v *report.Verdict) error {
 		if o.Status == report.Ran || o.Status == report.Skipped {
 			continue
 		}
+		if v.Level == report.Clear && !o.Reached && !w.opt.All {
+			w.printf("    %s %s: parts that only a caller starts, or nothing (--all lists them)\n", w.paint(dim, "not followed to the end:"), o.Stage)
+			continue
+		}
 		w.printf("    %s %s: %s\n", w.paint(dim, "not seen:"), o.Stage, safe(o.Reason))
 		for i, u := range o.Unseen {
 			if i == 5 {
