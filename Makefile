@@ -6,7 +6,7 @@ FUZZTIME ?= 1m
 CORPUS ?=
 CLUSTERS ?=
 
-.PHONY: build test lint vuln fuzz bench eval
+.PHONY: build test lint vuln fuzz bench bench-twenty eval
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/donapi ./cmd/donapi
@@ -37,3 +37,10 @@ bench:
 eval:
 	@test -n "$(CORPUS)" || { echo "make eval needs CORPUS=, a folder with malicious/ and benign/"; exit 2; }
 	$(GO) run ./cmd/donapi eval $(CORPUS) $(if $(CLUSTERS),--clusters $(CLUSTERS)) --stages --cache=false
+
+# CPU time and memory of twenty ordinary packages, fetched by name into build/twenty: the whole program, cold, with default budgets.
+TWENTY = lodash express react-dom axios chalk typescript webpack esbuild eslint core-js moment vue jquery yargs ws uuid rxjs async commander debug
+bench-twenty:
+	@mkdir -p build/twenty
+	@for p in $(TWENTY); do ls build/twenty/$$p-[0-9]*.tgz >/dev/null 2>&1 || (cd build/twenty && npm pack --silent --ignore-scripts $$p) || exit 1; done
+	DONAPI_TWENTY=$(CURDIR)/build/twenty $(GO) test ./cmd/donapi -run '^$$' -bench Twenty -benchtime 1x
