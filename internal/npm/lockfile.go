@@ -18,15 +18,8 @@ type Locked struct {
 // ParseLockfile reads a package-lock.json or npm-shrinkwrap.json of version 2 or 3: every package from a registry, once, by name.
 func ParseLockfile(data []byte) ([]Locked, error) {
 	var raw struct {
-		LockfileVersion int `json:"lockfileVersion"`
-		Packages        map[string]struct {
-			Name      string `json:"name"`
-			Version   string `json:"version"`
-			Resolved  string `json:"resolved"`
-			Integrity string `json:"integrity"`
-			Link      bool   `json:"link"`
-			InBundle  bool   `json:"inBundle"`
-		} `json:"packages"`
+		LockfileVersion int                        `json:"lockfileVersion"`
+		Packages        map[string]json.RawMessage `json:"packages"`
 	}
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return nil, fmt.Errorf("lock file: %w", err)
@@ -42,7 +35,17 @@ func ParseLockfile(data []byte) ([]Locked, error) {
 	seen := map[string]bool{}
 	var out []Locked
 	for _, p := range paths {
-		e := raw.Packages[p]
+		var e struct {
+			Name      string `json:"name"`
+			Version   string `json:"version"`
+			Resolved  string `json:"resolved"`
+			Integrity string `json:"integrity"`
+			Link      bool   `json:"link"`
+			InBundle  bool   `json:"inBundle"`
+		}
+		if err := json.Unmarshal(raw.Packages[p], &e); err != nil {
+			return nil, fmt.Errorf("lock file: %.200q: %w", p, err)
+		}
 		i := strings.LastIndex(p, "node_modules/")
 		if i < 0 || e.Link || e.InBundle || e.Version == "" {
 			continue
@@ -50,6 +53,9 @@ func ParseLockfile(data []byte) ([]Locked, error) {
 		l := Locked{Version: Version{Name: e.Name, Version: e.Version}, Resolved: e.Resolved, Integrity: Integrity(e.Integrity), Path: p}
 		if l.Name == "" {
 			l.Name = p[i+len("node_modules/"):]
+		}
+		if !ValidName(l.Name) {
+			return nil, fmt.Errorf("lock file: %.200q names no package", p)
 		}
 		key := l.String() + " " + e.Integrity
 		if !seen[key] {

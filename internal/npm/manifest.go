@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -28,7 +29,6 @@ func ParseManifest(data []byte) *Manifest {
 	root, dups, err := decodeObject(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	if err != nil {
 		problem("manifest is not JSON: %v", err)
-		return m
 	}
 	for _, d := range dups {
 		problem("duplicate key %q", d)
@@ -148,7 +148,7 @@ func (o object) get(key string) any {
 }
 
 // decodeObject reads one JSON object keeping the order of its keys. Of equal keys the last counts, as for JSON.parse; their names
-// are returned too.
+// are returned too. What follows the object is an error, but the object is returned.
 func decodeObject(data []byte) (object, []string, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -211,6 +211,9 @@ func decodeObject(data []byte) (object, []string, error) {
 	o, ok := v.(object)
 	if !ok {
 		return nil, nil, fmt.Errorf("not an object")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return o, dups, fmt.Errorf("something follows its end")
 	}
 	return o, dups, nil
 }

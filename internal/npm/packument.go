@@ -1,36 +1,57 @@
 package npm
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
-
-	"github.com/Masterminds/semver/v3"
 )
 
-// Packument is the registry's document of one package, as far as donapi reads it.
+// Packument is the registry's document of one package, as far as donapi reads it. Mirrors leave out Rev, Time and signatures.
 type Packument struct {
-	Name     string
-	Tags     map[string]string
-	Versions map[string]PackumentVersion
-	Time     map[string]string
+	Name        string
+	Rev         string
+	Tags        map[string]string
+	Versions    map[string]PackumentVersion
+	Time        map[string]string // of versions, created and modified; a removed version stays here
+	Unpublished bool              // the owner removed all versions
+	Problems    []string          // parts of a wrong shape, which were left out; sorted
 }
 
 // PackumentVersion is one version in a packument.
 type PackumentVersion struct {
-	Name             string `json:"name"`
-	Version          string `json:"version"`
-	Deprecated       any    `json:"deprecated"`
-	HasInstallScript bool   `json:"hasInstallScript"`
-	Dist             Dist   `json:"dist"`
+	Name             string
+	Version          string
+	Deprecated       any // a text; other types occur. nil, false and "" mean that it is not
+	HasInstallScript bool
+	Publisher        string // _npmUser.name
+	Description      string
+	Dist             Dist
+	Raw              json.RawMessage // the manifest as the registry gave it
+}
+
+// IsDeprecated reports a version that installers avoid.
+func (v *PackumentVersion) IsDeprecated() bool {
+	return v.Deprecated != nil && v.Deprecated != false && v.Deprecated != ""
+}
+
+// SecurityHolder reports a document that the registry put in the place of a package that it took down.
+func (p *Packument) SecurityHolder() bool {
+	for k, v := range p.Versions {
+		if !strings.HasPrefix(k, "0.0.1-security") || v.Publisher != "npm" {
+			return false
+		}
+	}
+	return len(p.Versions) > 0
 }
 
 // Dist says where a tarball is and what it must be.
 type Dist struct {
-	Tarball   string `json:"tarball"`
-	Integrity string `json:"integrity"`
-	Shasum    string `json:"shasum"`
+	Tarball   string
+	Integrity string
+	Shasum    string
 }
 
 // Sum is the integrity of a tarball: the modern field, or the sha1 of old versions.
@@ -38,64 +59,128 @@ func (d Dist) Sum() Integrity {
 	if i := Integrity(d.Integrity); i != "" && !i.Weak() {
 		return i
 	}
-	if d.Shasum != "" {
-		return SHA1(d.Shasum)
+	if s := SHA1(d.Shasum); s != "" {
+		return s
 	}
 	return Integrity(d.Integrity)
 }
 
-// ParsePackument reads a packument. Versions of a wrong shape are left out.
+// ParsePackument reads a packument. Parts of a wrong shape are left out and told in Problems; only what is no object is an error.
 func ParsePackument(data []byte) (*Packument, error) {
-	var raw struct {
-		Name     string                     `json:"name"`
-		Tags     map[string]string          `json:"dist-tags"`
-		Versions map[string]json.RawMessage `json:"versions"`
-		Time     map[string]any             `json:"time"`
-	}
+	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return nil, fmt.Errorf("packument: %w", err)
 	}
-	p := &Packument{Name: raw.Name, Tags: raw.Tags, Versions: map[string]PackumentVersion{}, Time: map[string]string{}}
-	for k, v := range raw.Versions {
-		var pv PackumentVersion
-		if json.Unmarshal(v, &pv) == nil {
-			p.Versions[k] = pv
+	if raw == nil {
+		return nil, fmt.Errorf("packument: null")
+	}
+	p := &Packument{Tags: map[string]string{}, Versions: map[string]PackumentVersion{}, Time: map[string]string{}}
+	problem := func(format string, args ...any) {
+		if len(p.Problems) < maxProblems {
+			p.Problems = append(p.Problems, fmt.Sprintf(format, args...))
 		}
 	}
-	for k, v := range raw.Time {
-		if s, ok := v.(string); ok {
+	text := func(dst *string, m map[string]json.RawMessage, key, where string) {
+		if v, ok := m[key]; ok && !isNull(v) && json.Unmarshal(v, dst) != nil {
+			problem("%s%s is not a text", where, key)
+		}
+	}
+	members := func(m map[string]json.RawMessage, key, where string) map[string]json.RawMessage {
+		var o map[string]json.RawMessage
+		if v, ok := m[key]; ok && json.Unmarshal(v, &o) != nil {
+			problem("%s%s is not an object", where, key)
+		}
+		return o
+	}
+	text(&p.Name, raw, "name", "")
+	text(&p.Rev, raw, "_rev", "")
+	for k, v := range members(raw, "dist-tags", "") {
+		var s string
+		if json.Unmarshal(v, &s) != nil {
+			problem("dist-tags.%.100s is not a text", k)
+			continue
+		}
+		p.Tags[k] = s
+	}
+	times := members(raw, "time", "")
+	for k, v := range times {
+		var s string
+		if json.Unmarshal(v, &s) == nil {
 			p.Time[k] = s
 		}
 	}
+	gone, listed := times["unpublished"]
+	p.Unpublished = listed && !isNull(gone)
+	versions := members(raw, "versions", "")
+	for _, k := range slices.Sorted(maps.Keys(versions)) {
+		var m map[string]json.RawMessage
+		if json.Unmarshal(versions[k], &m) != nil || m == nil {
+			problem("versions.%.100s is not an object", k)
+			continue
+		}
+		where := fmt.Sprintf("versions.%.100s.", k)
+		v := PackumentVersion{Raw: versions[k]}
+		text(&v.Name, m, "name", where)
+		text(&v.Version, m, "version", where)
+		if v.Version != k {
+			problem("versions.%.100s has the version %.100q", k, v.Version)
+			v.Version = k // an installer goes by the key
+		}
+		text(&v.Description, m, "description", where)
+		json.Unmarshal(m["deprecated"], &v.Deprecated)
+		json.Unmarshal(m["hasInstallScript"], &v.HasInstallScript)
+		if user, ok := m["_npmUser"]; ok {
+			var u struct{ Name string }
+			json.Unmarshal(user, &u) // old ones are texts
+			v.Publisher = u.Name
+		}
+		dist := members(m, "dist", where)
+		text(&v.Dist.Tarball, dist, "tarball", where+"dist.")
+		text(&v.Dist.Integrity, dist, "integrity", where+"dist.")
+		text(&v.Dist.Shasum, dist, "shasum", where+"dist.")
+		p.Versions[k] = v
+	}
+	if len(p.Versions) > 0 {
+		p.Unpublished = false
+	}
+	slices.Sort(p.Problems)
 	return p, nil
 }
+
+func isNull(v json.RawMessage) bool { return bytes.Equal(bytes.TrimSpace(v), []byte("null")) }
 
 // Spec is what a user names: a package, and a version, range or tag of it.
 type Spec struct{ Name, Want string }
 
-// ParseSpec reads name, name@version, name@range, name@tag and npm:name@range, with or without a scope.
+// ParseSpec reads name, name@version, name@range, name@tag, npm:name@range and alias@npm:name@range, with or without a scope.
 func ParseSpec(s string) (Spec, error) {
+	if i := strings.Index(s, "@npm:"); i > 0 {
+		s = s[i+1:]
+	}
 	s = strings.TrimPrefix(s, "npm:")
 	name, want := s, ""
-	if i := strings.LastIndexByte(s, '@'); i > 0 {
-		name, want = s[:i], s[i+1:]
+	if i := strings.IndexByte(s[min(1, len(s)):], '@'); i >= 0 {
+		name, want = s[:i+1], s[i+2:]
 	}
 	if !ValidName(name) {
 		return Spec{}, fmt.Errorf("%q is not the name of a package", name)
 	}
-	return Spec{name, want}, nil
+	return Spec{name, strings.TrimSpace(want)}, nil
 }
 
 // ValidName reports a name that the registry could hold: npm's rules for old packages.
 func ValidName(n string) bool {
+	if len(n) > 214 {
+		return false
+	}
 	if scope, rest, ok := strings.Cut(n, "/"); ok {
 		return strings.HasPrefix(scope, "@") && len(scope) > 1 && validPart(scope[1:]) && validPart(rest)
 	}
-	return validPart(n)
+	return validPart(n) && !strings.EqualFold(n, "node_modules") && !strings.EqualFold(n, "favicon.ico")
 }
 
 func validPart(s string) bool {
-	if s == "" || len(s) > 214 || s[0] == '.' || s == "node_modules" || s == "favicon.ico" {
+	if s == "" || s[0] == '.' || s[0] == '_' {
 		return false
 	}
 	for i := 0; i < len(s); i++ {
@@ -107,39 +192,49 @@ func validPart(s string) bool {
 	return true
 }
 
-// Pick chooses the version that npm would: an exact one, a tag, or the highest in a range, preferring what latest names.
+// Pick chooses the version that npm would: an exact one, a tag, or what latest names if the range allows it, and else the highest of
+// the range; a deprecated one only when there is no other.
 func (p *Packument) Pick(want string) (PackumentVersion, error) {
-	if want == "" {
-		want = "latest"
-	}
-	if v, ok := p.Versions[want]; ok {
-		return v, nil
-	}
-	if t, ok := p.Tags[want]; ok {
-		if v, ok := p.Versions[t]; ok {
-			return v, nil
+	want = strings.TrimSpace(want)
+	if v, ok := parseVersion(want); ok {
+		if pv, ok := p.Versions[v.String()]; ok {
+			return pv, nil
 		}
+		if pv, ok := p.Versions[want]; ok {
+			return pv, nil
+		}
+		return PackumentVersion{}, fmt.Errorf("%s has no version %s", p.Name, want)
 	}
-	c, err := semver.NewConstraint(want)
+	r, err := ParseRange(want)
 	if err != nil {
+		if pv, ok := p.Versions[p.Tags[want]]; ok {
+			return pv, nil
+		}
 		return PackumentVersion{}, fmt.Errorf("%s has no version or tag %q", p.Name, want)
 	}
-	if t, ok := p.Tags["latest"]; ok {
-		if v, err := semver.NewVersion(t); err == nil && c.Check(v) {
-			if pv, ok := p.Versions[t]; ok {
-				return pv, nil
-			}
+	latest := p.Tags["latest"]
+	if pv, ok := p.Versions[latest]; ok && (want == "" || want == "*" || r.Allows(latest)) && !pv.IsDeprecated() {
+		return pv, nil
+	}
+	var best PackumentVersion
+	var at semVersion
+	found := false
+	for _, k := range slices.Sorted(maps.Keys(p.Versions)) {
+		v, ok := parseVersion(k)
+		if !ok || !r.allows(v) {
+			continue
+		}
+		pv := p.Versions[k]
+		better := !found || best.IsDeprecated() && !pv.IsDeprecated()
+		if found && best.IsDeprecated() == pv.IsDeprecated() {
+			better = v.compare(at) > 0
+		}
+		if better {
+			best, at, found = pv, v, true
 		}
 	}
-	var vs []*semver.Version
-	for k := range p.Versions {
-		if v, err := semver.NewVersion(k); err == nil && c.Check(v) {
-			vs = append(vs, v)
-		}
-	}
-	if len(vs) == 0 {
+	if !found {
 		return PackumentVersion{}, fmt.Errorf("no version of %s matches %q", p.Name, want)
 	}
-	sort.Sort(semver.Collection(vs))
-	return p.Versions[vs[len(vs)-1].Original()], nil
+	return best, nil
 }

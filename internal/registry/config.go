@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bufio"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,7 +62,8 @@ func LoadConfig(s Sources) *Config {
 		if len(k) > 11 && strings.EqualFold(k[:11], "npm_config_") && v != "" {
 			key := k[11:]
 			if !strings.HasPrefix(key, "//") && !strings.HasPrefix(key, "@") {
-				key = strings.ReplaceAll(strings.ToLower(key), "_", "-")
+				key = strings.ToLower(key)
+				key = key[:1] + strings.ReplaceAll(key[1:], "_", "-") // as npm: _auth keeps its first
 			}
 			c.values[key] = v
 		}
@@ -69,7 +71,7 @@ func LoadConfig(s Sources) *Config {
 	return c
 }
 
-var variable = regexp.MustCompile(`\$\{([^}]+)\}`)
+var variable = regexp.MustCompile(`\$\{([^${}]+?)(\?)?\}`)
 
 func (c *Config) file(name string, env []string) {
 	f, err := os.Open(name)
@@ -79,27 +81,53 @@ func (c *Config) file(name string, env []string) {
 	defer f.Close()
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, 1<<20)
+	expand := func(s string) string {
+		return variable.ReplaceAllStringFunc(s, func(m string) string {
+			sub := variable.FindStringSubmatch(m)
+			for _, e := range env {
+				if n, x, ok := strings.Cut(e, "="); ok && n == sub[1] {
+					return x
+				}
+			}
+			if sub[2] != "" {
+				return "" // ${NAME?} may be missing
+			}
+			return m
+		})
+	}
 	for sc.Scan() {
-		line := strings.TrimSpace(sc.Text())
-		if line == "" || line[0] == '#' || line[0] == ';' || line[0] == '[' {
+		line := strings.TrimSpace(strings.TrimPrefix(sc.Text(), "\uFEFF"))
+		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
+		}
+		if line[0] == '[' {
+			return // npm gives what stands below a section no meaning
 		}
 		k, v, ok := strings.Cut(line, "=")
 		if !ok {
 			v = "true"
 		}
-		k, v = strings.TrimSpace(k), strings.Trim(strings.TrimSpace(v), `"`)
-		v = variable.ReplaceAllStringFunc(v, func(m string) string {
-			name := m[2 : len(m)-1]
-			for _, e := range env {
-				if n, x, ok := strings.Cut(e, "="); ok && n == name {
-					return x
-				}
-			}
-			return m
-		})
-		c.values[k] = v
+		c.values[expand(value(k))] = expand(value(v))
 	}
+}
+
+// value unquotes one side of a line as the ini format has it: quotes go, and so does what follows an unescaped ; or #.
+func value(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
+		return s[1 : len(s)-1]
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && strings.IndexByte(`\;#`, s[i+1]) >= 0:
+			i++
+		case s[i] == ';' || s[i] == '#':
+			return strings.TrimSpace(b.String())
+		}
+		b.WriteByte(s[i])
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // Get returns a value, or "".
@@ -118,23 +146,54 @@ func (c *Config) Registry(name string) string {
 	return "https://registry.npmjs.org"
 }
 
-// auth finds the credentials for a URL: those of the longest configured path that it lies below.
-func (c *Config) auth(host, path string) (header string) {
-	nerf := "//" + host + strings.TrimSuffix(path, "/") + "/"
-	for {
-		if t := c.values[nerf+":_authToken"]; t != "" {
-			return "Bearer " + t
+// auth finds the credentials for an address: those of the longest configured path that it lies below.
+func (c *Config) auth(u *url.URL) (header string) {
+	host := strings.ToLower(u.Host)
+	if p := u.Port(); u.Scheme == "https" && p == "443" || u.Scheme == "http" && p == "80" {
+		host = strings.TrimSuffix(host, ":"+p)
+	}
+	for path := strings.TrimSuffix(u.Path, "/") + "/"; ; {
+		for _, at := range []string{"//" + host + path, "//" + host + strings.TrimSuffix(path, "/")} {
+			if t := c.values[at+":_authToken"]; t != "" {
+				return "Bearer " + t
+			}
+			if t := c.values[at+":_auth"]; t != "" {
+				return "Basic " + t
+			}
+			if u, p := c.values[at+":username"], c.values[at+":_password"]; u != "" && p != "" {
+				return basic(u, p)
+			}
 		}
-		if t := c.values[nerf+":_auth"]; t != "" {
-			return "Basic " + t
-		}
-		if u, p := c.values[nerf+":username"], c.values[nerf+":_password"]; u != "" && p != "" {
-			return basic(u, p)
-		}
-		i := strings.LastIndexByte(strings.TrimSuffix(nerf, "/"), '/')
-		if i < 2 {
+		path = strings.TrimSuffix(path, "/")
+		if path == "" {
 			return ""
 		}
-		nerf = nerf[:i+1]
+		path = path[:strings.LastIndexByte(path, '/')+1]
 	}
+}
+
+// public is the registry that lock files name whatever they were made with.
+const public = "registry.npmjs.org"
+
+// tarball is where a tarball is fetched: an address at the public registry moves to the configured one, as npm has it
+// (replace-registry-host), so that a lock file works behind a mirror.
+func (c *Config) tarball(u *url.URL) *url.URL {
+	replace := c.Get("replace-registry-host")
+	if replace == "" || replace == "npmjs" {
+		replace = public
+	}
+	if replace == "never" || replace != "always" && !strings.EqualFold(u.Host, replace) {
+		return u
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/-/")
+	to, err := url.Parse(c.Registry(name))
+	if err != nil || strings.EqualFold(to.Host, u.Host) {
+		return u
+	}
+	moved := *u
+	moved.Scheme, moved.Host = to.Scheme, to.Host
+	if !strings.HasPrefix(u.Path, to.Path+"/") {
+		moved.Path, moved.RawPath = to.Path+u.Path, ""
+	}
+	return &moved
 }
