@@ -31,7 +31,7 @@ type Options struct {
 }
 
 const (
-	defaultSteps    = 60_000_000
+	defaultSteps    = 24_000_000
 	defaultMemory   = 60_000_000
 	defaultMaxCalls = 20_000
 )
