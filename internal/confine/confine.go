@@ -82,7 +82,7 @@ func Serve(h Handler) error {
 	if memory > 0 {
 		debug.SetMemoryLimit(memory * 3 / 4)
 	}
-	debug.SetGCPercent(250) // an analysis is short and its garbage plenty
+	debug.SetGCPercent(160) // an analysis is short and its garbage plenty
 	debug.SetMaxStack(512 << 20)
 	in, out := bufio.NewReader(os.Stdin), bufio.NewWriter(os.Stdout)
 	for {
