@@ -18,9 +18,13 @@ import (
 // tree reads a tree of files written as one text: a line "-- PATH --" before each.
 func tree(text string) []artifact.File {
 	var out []artifact.File
-	for _, part := range strings.Split("\n"+strings.TrimLeft(text, "\n"), "\n-- ")[1:] {
-		name, data, _ := strings.Cut(part, " --\n")
-		out = append(out, artifact.File{Path: name, Data: []byte(data + "\n"), Mode: 0o644})
+	for _, line := range strings.SplitAfter(text, "\n") {
+		name, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "-- ")
+		if name, ok2 := strings.CutSuffix(name, " --"); ok && ok2 {
+			out = append(out, artifact.File{Path: name, Mode: 0o644})
+		} else if n := len(out); n > 0 {
+			out[n-1].Data = append(out[n-1].Data, line...)
+		}
 	}
 	return out
 }
@@ -139,7 +143,6 @@ func onlyOutside(files []artifact.File) []artifact.File {
 	}
 	return out
 }
-
 
 // TestSourceMap asks the map where a mark in the merged text comes from, and compares with where it stands in the files.
 func TestSourceMap(t *testing.T) {
@@ -336,4 +339,3 @@ func FuzzMerge(f *testing.F) {
 		}
 	})
 }
-

@@ -246,7 +246,7 @@ func (g *merger) printLazy(t *text, u *unit) {
 			continue
 		}
 		name := strings.TrimPrefix(im.From, "node:")
-		if builtin(strings.SplitN(name, "/", 2)[0]) {
+		if builtin(name) {
 			fmt.Fprintf(&outside, "const %s = %s.builtin(%s);\n", g.external(u, i), g.runtime, quoted(im.From))
 			continue
 		}

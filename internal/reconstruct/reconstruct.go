@@ -5,6 +5,7 @@ package reconstruct
 
 import (
 	"maps"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -318,11 +319,29 @@ var extensions = []string{"", ".js", ".json", ".node", ".mjs", ".cjs", ".ts", ".
 
 // file finds a path by Node's rules for files and folders.
 func (b *builder) file(p string) (string, bool) {
-	for _, ext := range extensions {
-		if f := b.a.Lookup(p + ext); f != nil {
-			return f.Path, true
+	if p != "" {
+		for _, ext := range extensions {
+			if f := b.a.Lookup(p + ext); f != nil {
+				return f.Path, true
+			}
 		}
 	}
+	if f, ok := b.folder(p); ok {
+		return f, true
+	}
+	if ext := path.Ext(p); ext == ".js" || ext == ".mjs" || ext == ".cjs" { // TypeScript sources import the names they compile to
+		stem := strings.TrimSuffix(p, ext)
+		for _, t := range []string{".ts", ".tsx", ".mts", ".cts"} {
+			if f := b.a.Lookup(stem + t); f != nil {
+				return f.Path, true
+			}
+		}
+	}
+	return "", false
+}
+
+// folder finds the file that stands for a folder: its manifest's main, else its index.
+func (b *builder) folder(p string) (string, bool) {
 	if m := b.manifestAt(p); m != nil && m.Main != "" {
 		main := path.Join(p, clean(m.Main))
 		for _, ext := range extensions {
@@ -339,14 +358,6 @@ func (b *builder) file(p string) (string, bool) {
 	for _, ext := range extensions[1:] {
 		if f := b.a.Lookup(path.Join(p, "index"+ext)); f != nil {
 			return f.Path, true
-		}
-	}
-	if ext := path.Ext(p); ext == ".js" || ext == ".mjs" || ext == ".cjs" { // TypeScript sources import the names they compile to
-		stem := strings.TrimSuffix(p, ext)
-		for _, t := range []string{".ts", ".tsx", ".mts", ".cts"} {
-			if f := b.a.Lookup(stem + t); f != nil {
-				return f.Path, true
-			}
 		}
 	}
 	return "", false
@@ -498,49 +509,38 @@ func (b *builder) Resolve(from, spec string, esm bool) js.Resolution {
 	case strings.HasPrefix(spec, "node:"):
 		return js.Resolution{Builtin: spec[5:]}
 	case strings.HasPrefix(spec, "./"), strings.HasPrefix(spec, "../"), spec == ".", spec == "..", strings.HasPrefix(spec, `.\`):
-		p := path.Join(path.Dir(from), strings.ReplaceAll(spec, `\`, "/"))
-		if strings.HasPrefix(p, "../") || p == ".." {
-			return js.Resolution{External: spec}
-		}
-		if i := strings.IndexAny(p, "?#"); i > 0 {
-			if _, ok := b.file(p); !ok {
-				p = p[:i]
-			}
-		}
-		if p == "." {
-			p = ""
-		}
-		if f, ok := b.file(p); ok {
-			return js.Resolution{Module: b.loadable(f)}
-		}
-		return js.Resolution{}
+		return b.relative(from, spec, esm)
 	case strings.HasPrefix(spec, "/"):
 		return js.Resolution{External: spec}
 	case strings.HasPrefix(spec, "#"):
-		if m := b.a.Manifest; m.Imports != nil {
-			if t := target(m.Imports, spec, esm); t != "" {
-				if strings.HasPrefix(t, ".") {
-					if f, ok := b.file(clean(t)); ok {
-						return js.Resolution{Module: b.loadable(f)}
-					}
-					return js.Resolution{}
-				}
-				return b.Resolve(from, t, esm)
-			}
-		}
-		return js.Resolution{}
+		return b.imported(from, spec, esm)
+	}
+	if builtin(spec) {
+		return js.Resolution{Builtin: spec}
 	}
 	name := packageName(spec)
-	if builtin(name) && name == strings.SplitN(spec, "/", 2)[0] {
-		return js.Resolution{Builtin: spec}
+	// A package finds itself by its name, before anything else, if it has exports.
+	if dir, m := b.scope(from); m != nil && m.Name == name && m.Exports != nil {
+		if f, ok := b.inPackage(dir, m, strings.TrimPrefix(spec, name), esm); ok {
+			return js.Resolution{Module: b.loadable(f)}
+		}
+		return js.Resolution{}
 	}
 	// node_modules inside the package: bundled dependencies.
 	for dir := path.Dir(from); ; dir = path.Dir(dir) {
 		if dir == "." || dir == "/" {
 			dir = ""
 		}
-		if m := b.manifestAt(path.Join(dir, "node_modules", name)); m != nil {
-			if f, ok := b.inPackage(path.Join(dir, "node_modules", name), m, strings.TrimPrefix(spec, name), esm); ok {
+		if path.Base(dir) != "node_modules" {
+			home := path.Join(dir, "node_modules", name)
+			if m := b.manifestAt(home); m != nil {
+				if f, ok := b.inPackage(home, m, strings.TrimPrefix(spec, name), esm); ok {
+					return js.Resolution{Module: b.loadable(f)}
+				}
+				if m.Exports != nil {
+					return js.Resolution{}
+				}
+			} else if f, ok := b.file(path.Join(dir, "node_modules", clean(spec))); ok { // a folder or file without a manifest
 				return js.Resolution{Module: b.loadable(f)}
 			}
 		}
@@ -548,12 +548,76 @@ func (b *builder) Resolve(from, spec string, esm bool) js.Resolution {
 			break
 		}
 	}
-	if name == b.a.Manifest.Name && b.a.Manifest.Exports != nil {
-		if f, ok := b.inPackage("", b.a.Manifest, strings.TrimPrefix(spec, name), esm); ok {
-			return js.Resolution{Module: b.loadable(f)}
+	return js.Resolution{External: spec}
+}
+
+// relative resolves a path from the file that asks.
+func (b *builder) relative(from, spec string, esm bool) js.Resolution {
+	spec = strings.ReplaceAll(spec, `\`, "/")
+	if esm && strings.Contains(spec, "%") {
+		if text, err := url.PathUnescape(spec); err == nil {
+			spec = text
 		}
 	}
-	return js.Resolution{External: spec}
+	p := path.Join(path.Dir(from), spec)
+	if strings.HasPrefix(p, "../") || p == ".." {
+		return js.Resolution{External: spec}
+	}
+	if i := strings.IndexAny(p, "?#"); i > 0 {
+		if _, ok := b.file(p); !ok {
+			p = p[:i]
+		}
+	}
+	if p == "." {
+		p = ""
+	}
+	find := b.file
+	switch path.Base(spec) {
+	case ".", "..":
+		find = b.folder
+	default:
+		if strings.HasSuffix(spec, "/") {
+			find = b.folder
+		}
+	}
+	if f, ok := find(p); ok {
+		return js.Resolution{Module: b.loadable(f)}
+	}
+	return js.Resolution{}
+}
+
+// imported resolves a name of the imports field of the package that a file belongs to.
+func (b *builder) imported(from, spec string, esm bool) js.Resolution {
+	dir, m := b.scope(from)
+	if m == nil || m.Imports == nil {
+		return js.Resolution{}
+	}
+	t := target(m.Imports, spec, esm)
+	switch {
+	case t == "" || strings.HasPrefix(t, "#"):
+		return js.Resolution{}
+	case !strings.HasPrefix(t, "."):
+		return b.Resolve(from, t, esm)
+	}
+	if f, ok := b.file(path.Join(dir, clean(t))); ok {
+		return js.Resolution{Module: b.loadable(f)}
+	}
+	return js.Resolution{}
+}
+
+// scope is the nearest folder above a file that has a manifest, and the manifest.
+func (b *builder) scope(from string) (string, *npm.Manifest) {
+	for dir := path.Dir(from); ; dir = path.Dir(dir) {
+		if dir == "." || dir == "/" {
+			dir = ""
+		}
+		if m := b.manifestAt(dir); m != nil {
+			return dir, m
+		}
+		if dir == "" || path.Base(dir) == "node_modules" {
+			return "", nil
+		}
+	}
 }
 
 func packageName(spec string) string {
@@ -567,18 +631,16 @@ func packageName(spec string) string {
 // inPackage finds a subpath of a package that lies in dir.
 func (b *builder) inPackage(dir string, m *npm.Manifest, sub string, esm bool) (string, bool) {
 	if m.Exports != nil {
-		if t := target(m.Exports, "."+sub, esm); t != "" {
-			return b.file(path.Join(dir, clean(t)))
+		t := target(m.Exports, "."+sub, esm)
+		if t == "" {
+			return "", false
 		}
+		return b.file(path.Join(dir, clean(t)))
 	}
-	if sub != "" {
-		return b.file(path.Join(dir, clean(sub)))
+	if sub == "" || sub == "/" {
+		return b.folder(dir)
 	}
-	main := m.Main
-	if main == "" {
-		main = "index.js"
-	}
-	return b.file(path.Join(dir, clean(main)))
+	return b.file(path.Join(dir, clean(sub)))
 }
 
 // target walks an exports or imports tree for one subpath.
@@ -624,11 +686,11 @@ func target(c *npm.Cond, sub string, esm bool) string {
 			return target(k.Cond, ".", esm)
 		}
 	}
-	best, fill := -1, ""
+	best, longest, fill := -1, 0, "" // the longest part before the star wins, then the longest key
 	for i, k := range c.Keys {
 		pre, post, ok := strings.Cut(k.Key, "*")
-		if ok && strings.HasPrefix(sub, pre) && strings.HasSuffix(sub, post) && len(sub) >= len(pre)+len(post) && (best < 0 || len(k.Key) > len(c.Keys[best].Key)) {
-			best, fill = i, sub[len(pre):len(sub)-len(post)]
+		if ok && sub != pre && strings.HasPrefix(sub, pre) && strings.HasSuffix(sub, post) && len(sub) >= len(pre)+len(post) && (best < 0 || len(pre) > longest || len(pre) == longest && len(k.Key) > len(c.Keys[best].Key)) {
+			best, longest, fill = i, len(pre), sub[len(pre):len(sub)-len(post)]
 		}
 	}
 	if best >= 0 {
@@ -648,9 +710,10 @@ func (b *builder) Lookup(p string) *js.Module {
 	return nil
 }
 
+// builtin reports a module of Node itself that needs no node: before its name.
 func builtin(name string) bool {
-	i, ok := slices.BinarySearch(builtins, name)
-	return ok && i >= 0
+	_, ok := slices.BinarySearch(builtins, name)
+	return ok
 }
 
-var builtins = []string{"assert", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto", "dgram", "diagnostics_channel", "dns", "domain", "events", "fs", "http", "http2", "https", "inspector", "module", "net", "os", "path", "perf_hooks", "process", "punycode", "querystring", "readline", "repl", "stream", "string_decoder", "sys", "timers", "tls", "trace_events", "tty", "url", "util", "v8", "vm", "wasi", "worker_threads", "zlib"}
+var builtins = []string{"assert", "assert/strict", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto", "dgram", "diagnostics_channel", "dns", "dns/promises", "domain", "events", "fs", "fs/promises", "http", "http2", "https", "inspector", "inspector/promises", "module", "net", "os", "path", "path/posix", "path/win32", "perf_hooks", "process", "punycode", "querystring", "readline", "readline/promises", "repl", "stream", "stream/consumers", "stream/promises", "stream/web", "string_decoder", "sys", "timers", "timers/promises", "tls", "trace_events", "tty", "url", "util", "util/types", "v8", "vm", "wasi", "worker_threads", "zlib"}

@@ -2,6 +2,7 @@ package reconstruct
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/donapi/donapi/internal/js"
@@ -90,7 +91,7 @@ func (s *scripts) simple(entry string, words []string, cwd, phase string, implie
 		for i := 0; i < len(rest); i++ {
 			w := rest[i]
 			switch {
-			case w == "-r" || w == "--require" || w == "--import" || w == "--loader" || w == "--experimental-loader":
+			case slices.Contains(loadFlags, w):
 				if i++; i < len(rest) && strings.HasPrefix(rest[i], ".") {
 					start(rest[i], "js", nil)
 				}
@@ -98,6 +99,9 @@ func (s *scripts) simple(entry string, words []string, cwd, phase string, implie
 				return cwd // inline code is for the shell reader
 			case w == "run" && (name == "bun" || name == "deno"):
 			case strings.HasPrefix(w, "-"):
+				if flag, file, ok := strings.Cut(w, "="); ok && slices.Contains(loadFlags, flag) && strings.HasPrefix(file, ".") {
+					start(file, "js", nil)
+				}
 			default:
 				start(w, "js", rest[i+1:])
 				return cwd
@@ -176,6 +180,9 @@ func (s *scripts) simple(entry string, words []string, cwd, phase string, implie
 	}
 	return cwd
 }
+
+// loadFlags make node load a file before the one it runs.
+var loadFlags = []string{"-r", "--require", "--import", "--loader", "--experimental-loader"}
 
 func (s *scripts) manager(entry string, rest []string, phase string, implied bool, depth int) {
 	for i, w := range rest {
