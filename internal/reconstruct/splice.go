@@ -157,7 +157,6 @@ func follows(src string, at int, pattern *regexp.Regexp) bool { return pattern.M
 var (
 	callPattern   = regexp.MustCompile("^\\s*(?:\\?\\.\\s*)?[(`]")
 	assignPattern = regexp.MustCompile(`^\s*=[^=>]`)
-	writePattern  = regexp.MustCompile(`^\s*(?:=[^=>]|[-+*/%&|^?<>]{1,3}=[^=]|\+\+|--)`)
 	prefixPattern = regexp.MustCompile(`(?:\+\+|--|\bdelete)\s*$`)
 )
 
