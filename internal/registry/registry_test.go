@@ -119,8 +119,8 @@ func (h *host) nerf() string { return "//" + strings.TrimPrefix(h.URL, "http://"
 
 func TestCredentialsStayAtTheirHost(t *testing.T) {
 	other := newHost(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("bytes")) })
-	var own *host
-	own = newHost(t, func(w http.ResponseWriter, q *http.Request) {
+
+	own := newHost(t, func(w http.ResponseWriter, q *http.Request) {
 		switch q.URL.Path {
 		case "/away.tgz":
 			http.Redirect(w, q, other.URL+"/there.tgz", http.StatusFound)
