@@ -188,6 +188,7 @@ type linkFinder struct {
 	callees map[int32]bool
 	shorts  map[int32]bool
 	leads   map[int]int // by the start of a call: its Lead
+	classes []ast.Ref   // names of the classes around what is being walked
 	inside  int         // functions around what is being walked
 	closed  int         // those that have a this of their own
 }
@@ -235,6 +236,13 @@ func (f *linkFinder) use(r ast.Ref, at int32) {
 	}
 	f.at[at] = r
 	name := f.tree.Symbols[r.InnerIndex].OriginalName
+	for j := len(f.classes) - 1; j >= 0; j-- { // the parser has a second name for a class inside its own body
+		c := f.classes[j]
+		if own := f.tree.Symbols[c.InnerIndex].OriginalName; name == "_"+own && strings.HasPrefix(f.l.Source[at:], own) {
+			i, name = f.symbol(c), own
+			break
+		}
+	}
 	end := int(at) + len(name)
 	if end > len(f.l.Source) || f.l.Source[at:end] != name || end < len(f.l.Source) && isWord(f.l.Source[end]) {
 		f.l.Dynamic = true // written with escapes
@@ -504,6 +512,10 @@ func (f *linkFinder) value(v reflect.Value) {
 			}
 			f.closed++ // a computed name or a base class that says this is taken for a member that does
 			defer func() { f.closed-- }()
+			if x.Name != nil {
+				f.classes = append(f.classes, x.Name.Ref)
+				defer func() { f.classes = f.classes[:len(f.classes)-1] }()
+			}
 		case js_ast.SWith:
 			f.l.Dynamic = true
 		}
