@@ -22,7 +22,7 @@ func (a *app) eval() *cobra.Command {
 	var format, output, clusters, part string
 	var without []string
 	var jobs int
-	var stages, quiet, cache bool
+	var stages, variants, quiet, cache bool
 	cmd := &cobra.Command{
 		Use:   "eval CORPUS",
 		Short: "measure recall and false alarms on labelled packages",
@@ -75,9 +75,16 @@ both sides.`,
 				}
 			}
 			bar := a.bar(len(samples), quiet)
-			r, _, err := eval.Run(cmd.Context(), scan.New(k, an), samples, eval.Options{Load: load, Jobs: jobs, Without: without, Stages: stages, Progress: bar})
+			s := scan.New(k, an)
+			opt := eval.Options{Load: load, Jobs: jobs, Without: without, Stages: stages, Progress: bar}
+			r, judged, err := eval.Run(cmd.Context(), s, samples, opt)
 			if err != nil {
 				return err
+			}
+			if variants {
+				if r.Variants, err = eval.Variants(cmd.Context(), s, judged, opt); err != nil {
+					return err
+				}
 			}
 			if output == "" {
 				return write(r, a.out)
@@ -100,6 +107,7 @@ both sides.`,
 	cmd.Flags().StringVar(&part, "part", "", "only this `PART` of the split: tune, check")
 	cmd.Flags().StringSliceVar(&without, "without", nil, "judge as if this `STAGE` had not run: "+strings.Join(scan.Groups, ", "))
 	cmd.Flags().BoolVar(&stages, "stages", false, "score each stage alone, and everything without it, too")
+	cmd.Flags().BoolVar(&variants, "variants", false, "judge flagged samples again when renamed, minified, bundled and split, and report how many keep their verdict")
 	cmd.Flags().BoolVar(&cache, "cache", true, "keep analyses and use kept ones (costs are then those of the run that made them)")
 	cmd.Flags().IntVar(&jobs, "jobs", runtime.GOMAXPROCS(0), "packages analysed at the same time")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "no progress")

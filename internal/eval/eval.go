@@ -42,6 +42,7 @@ type Report struct {
 	Stages     []Row    `json:"stages,omitempty"` // each group of stages alone, then everything without it
 	Categories []Row    `json:"categories"`       // packages with a finding of the category that carried the verdict
 	Sizes      []Row    `json:"sizes"`            // by bytes unpacked
+	Variants   []Held   `json:"variants,omitempty"` // whether flagged samples keep their verdict when written differently
 	Costs      []Cost   `json:"costs"`
 	Errors     []Error  `json:"errors"`
 }

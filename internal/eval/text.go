@@ -39,6 +39,15 @@ func (r *Report) WriteText(w io.Writer) error {
 			return err
 		}
 	}
+	if len(r.Variants) > 0 {
+		fmt.Fprintf(w, "\nflagged samples written differently\n")
+		for _, h := range r.Variants {
+			fmt.Fprintf(w, "%-8s %d packages, level kept %v, still flagged %v\n", h.Transform, h.Packages, h.Level, h.Flagged)
+			for _, l := range h.Lost {
+				fmt.Fprintf(w, "    %s\n", l)
+			}
+		}
+	}
 	fmt.Fprintf(w, "\ncost\n")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "\ttime\tlongest\tslowest package\tallocated")
