@@ -77,7 +77,8 @@ Exit status: 0 when no finding is at or above --fail-on, 1 when a target could n
 			case *scan.Confined:
 				x.Profile = true
 			case scan.InProcess:
-				x.Profile, an = true, x
+				x.Profile = true
+				an = x
 			}
 			d, err := scan.New(k, an).Compare(cmd.Context(), subs[0], subs[1])
 			if err != nil {
@@ -135,6 +136,14 @@ func (p *diffPrinter) print(d *diff.Diff) {
 		return text.Escape(s.Name) + "@" + text.Escape(s.Version) + " (" + s.Level.String() + ")"
 	}
 	p.printf("%s -> %s\n", side(d.Old), p.paint("\x1b[1m", side(d.New)))
+	for _, s := range []struct {
+		name string
+		side diff.Side
+	}{{"old", d.Old}, {"new", d.New}} {
+		if s.side.Level != report.Clear {
+			p.printf("    %s: %s\n", s.name, text.Escape(s.side.Why))
+		}
+	}
 	if len(d.Findings) == 0 {
 		p.printf("    nothing new that matters\n")
 	}

@@ -5,12 +5,16 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/donapi/donapi/internal/reconstruct"
+	"github.com/donapi/donapi/internal/report/text"
 	"github.com/donapi/donapi/internal/scan"
 	"github.com/donapi/donapi/knowledge"
 )
@@ -76,8 +80,10 @@ with --out to a FILE, for several targets to a FOLDER that --out names. --map ad
 				return errors.New("this analyser cannot merge")
 			}
 			bar := a.bar(len(items), quiet)
+			w := mergeWriter{app: a, m: m, opt: opt, out: out, mapFile: mapFile, list: list, note: note, taken: map[string]bool{}}
+			w.folder = many || out != "" && os.IsPathSeparator(out[len(out)-1])
 			for _, it := range items {
-				err := a.mergeOne(cmd.Context(), m, it, opt, out, mapFile, many, list, note)
+				err := w.write(cmd.Context(), it)
 				bar(it.Target)
 				if err != nil {
 					a.fail(err)
@@ -98,35 +104,48 @@ with --out to a FILE, for several targets to a FOLDER that --out names. --map ad
 	return cmd
 }
 
-func (a *app) mergeOne(ctx context.Context, m merger, it scan.Item, opt reconstruct.MergeOptions, out, mapFile string, many, list bool, note func(string)) error {
+// mergeWriter merges packages and writes them where the flags say.
+type mergeWriter struct {
+	*app
+	m            merger
+	opt          reconstruct.MergeOptions
+	out, mapFile string
+	folder, list bool // out is a folder; only list the files
+	note         func(string)
+	taken        map[string]bool // file names in the folder
+}
+
+func (w *mergeWriter) write(ctx context.Context, it scan.Item) error {
 	sub, err := it.Load(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := m.Merge(ctx, sub, opt)
+	r, err := w.m.Merge(ctx, sub, w.opt)
 	if err != nil {
 		return err
 	}
 	for _, n := range r.Notes {
-		note(it.Target + ": " + n)
+		w.note(it.Target + ": " + n)
 	}
-	if list {
+	if w.list {
 		for _, f := range r.Files {
-			if _, err := fmt.Fprintf(a.out, "%-9s %s\n", f.How, f.Path); err != nil {
+			if _, err := fmt.Fprintf(w.app.out, "%-9s %s\n", f.How, text.Escape(f.Path)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	folder := many
-	if out != "" && os.IsPathSeparator(out[len(out)-1]) {
-		folder = true
-	}
-	if folder {
+	out, mapFile := w.out, w.mapFile
+	if w.folder {
 		if err := os.MkdirAll(out, 0o777); err != nil {
 			return err
 		}
-		out = filepath.Join(out, fileName(it.Target)+r.Ext())
+		name := fileName(it.Target)
+		for n := 2; w.taken[name]; n++ {
+			name = fmt.Sprintf("%s-%d", fileName(it.Target), n)
+		}
+		w.taken[name] = true
+		out = filepath.Join(out, name+r.Ext())
 		mapFile = out + ".map"
 	}
 	code := r.Code
@@ -135,16 +154,32 @@ func (a *app) mergeOne(ctx context.Context, m merger, it scan.Item, opt reconstr
 	case "-":
 		code += "//# sourceMappingURL=data:application/json;base64," + base64.StdEncoding.EncodeToString(r.Map) + "\n"
 	default:
-		code += "//# sourceMappingURL=" + filepath.Base(mapFile) + "\n"
+		code += "//# sourceMappingURL=" + url.PathEscape(filepath.Base(mapFile)) + "\n"
 		if err := os.WriteFile(mapFile, r.Map, 0o666); err != nil {
 			return err
 		}
 	}
 	if out == "" {
-		_, err = fmt.Fprint(a.out, code)
+		if f, ok := w.app.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			code = forTerminal(code)
+		}
+		_, err = fmt.Fprint(w.app.out, code)
 		return err
 	}
 	return os.WriteFile(out, []byte(code), 0o666)
+}
+
+// forTerminal keeps code from driving the terminal that shows it.
+func forTerminal(code string) string {
+	lines := strings.Split(code, "\n")
+	for i, l := range lines {
+		parts := strings.Split(l, "\t")
+		for j := range parts {
+			parts[j] = text.Escape(parts[j])
+		}
+		lines[i] = strings.Join(parts, "\t")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // fileName makes a file name of a target.
