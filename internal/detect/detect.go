@@ -30,6 +30,8 @@ type Subject struct {
 	Artifact *artifact.Artifact
 	Program  *js.Program
 	Trace    *callseq.Trace
+	// PathClass gives the classes of a path, as the knowledge base has them.
+	PathClass func(path string) []string
 }
 
 // Find makes the finding of a check, with its evidence.

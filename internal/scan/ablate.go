@@ -14,7 +14,7 @@ var Groups = []string{"shell", "obfuscation", "static", "dynamic", "metadata"}
 // groupOf names the group that a finding of a detector belongs to.
 func groupOf(id string) string {
 	switch kind, _, _ := strings.Cut(id, "/"); kind {
-	case "obfuscation", "hiddentext":
+	case "obfuscation", "hiddentext", "stores":
 		return "obfuscation"
 	default:
 		return "metadata"

@@ -76,7 +76,7 @@ func analyze(ctx context.Context, k *Knowledge, a *artifact.Artifact, note func(
 	cost.lap("shell")
 	cov.Outcomes = append(cov.Outcomes, s.static, s.shell)
 	for _, d := range detectors {
-		out.Findings = append(out.Findings, d.Run(&Input{Artifact: a, Program: p, Trace: out.Trace})...)
+		out.Findings = append(out.Findings, d.Run(&Input{Artifact: a, Program: p, Trace: out.Trace, PathClass: k.Base.PathClass})...)
 		cov.Outcomes = append(cov.Outcomes, report.Outcome{Stage: "detect/" + d.Name, Status: report.Ran})
 		cost.lap("detect/" + d.Name)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/donapi/donapi/internal/detect/hiddentext"
 	"github.com/donapi/donapi/internal/detect/manifest"
 	"github.com/donapi/donapi/internal/detect/obfuscation"
+	"github.com/donapi/donapi/internal/detect/stores"
 )
 
 // Input is what detectors look at.
@@ -22,6 +23,7 @@ var detectors = []*detect.Detector{
 	obfuscation.Detector,
 	hiddentext.Detector,
 	binary.Detector,
+	stores.Detector,
 }
 
 // AllChecks documents every finding that does not come from the behaviours.

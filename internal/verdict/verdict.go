@@ -116,6 +116,9 @@ var Rules = []Rule{
 	{"hidden-text", report.Suspicious, "Invisible characters in a run, or code far off the screen.", func(f *facts) (string, bool) {
 		return "hidden text", f.has("hiddentext/invisible") || f.has("hiddentext/offscreen") && f.has("manifest/install-script")
 	}},
+	{"many-stores", report.Suspicious, "The places of several applications' credentials, in code that runs early or late.", func(f *facts) (string, bool) {
+		return "names the data of many browsers, messengers and wallets", f.has("stores/many")
+	}},
 	{"disguised", report.Suspicious, "A program under the name of something that is none.", func(f *facts) (string, bool) {
 		return "an executable under another name", f.has("binary/disguised")
 	}},
