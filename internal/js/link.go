@@ -27,11 +27,11 @@ type Links struct {
 	Names   []Name
 	Free    []Name // used, bound nowhere in the text; sorted. Of CommonJS, require, module and exports are among them
 	Imports []ImportStmt
-	Exports []ExportName
+	Exports []ExportName // sorted by As
 	Exposed []ExportStmt
 	Calls   []LinkCall
-	Stmts   []int    // where the top-level statements start
-	Bare    []int    // where the functions and classes without a name stand
+	Stmts   []int    // where the top-level statements start, sorted
+	Bare    []int    // where the functions and classes without a name stand, sorted
 	This    bool     // says this anywhere
 	Metas   []Span   // import.meta
 	Named   []string // top-level names that name their function: function declarations
@@ -69,9 +69,10 @@ type ImportedName struct {
 }
 
 // ExportName is one exported name: of a local binding, of an imported one (Import names the statement, Name the name there), or,
-// with As "*", everything that another file exports but its default.
+// with All, everything that another file exports but its default.
 type ExportName struct {
-	As     string
+	As     string // "*" with All; but "*" can be a name too
+	All    bool
 	Local  string // "default" for the value of an export default without a name
 	Import int    // index of Imports, -1 for a local
 	Name   string
@@ -166,6 +167,7 @@ func ReadLinks(name, source string, module bool) (l *Links, err error) {
 	f := &linkFinder{l: l, tree: &tree, at: map[int32]ast.Ref{}, join: map[uint32]uint32{}, uses: map[uint32][]Mention{}}
 	f.statements(stmts)
 	f.names()
+	slices.Sort(l.Bare)
 	for i := range l.Calls {
 		l.Calls[i].Lead = -1
 		if at, ok := f.leads[l.Calls[i].Start]; ok {
@@ -286,7 +288,7 @@ func (f *linkFinder) statements(stmts []js_ast.Stmt) {
 			f.l.Imports = append(f.l.Imports, f.importStmt(s.Loc.Start, d.ImportRecordIndex))
 			continue
 		case *js_ast.SExportStar:
-			x := ExportName{As: "*", Import: len(f.l.Imports), Name: "*"}
+			x := ExportName{As: "*", All: d.Alias == nil, Import: len(f.l.Imports), Name: "*"}
 			if d.Alias != nil {
 				x.As = d.Alias.OriginalName
 			}

@@ -77,21 +77,23 @@ type dep struct {
 
 // merger joins units.
 type merger struct {
-	p       *js.Program
-	opt     MergeOptions
-	units   map[string]*unit
-	order   []*unit // as met
-	flat    []*unit // in the order in which they run
-	main    *unit
-	esm     bool
-	words   map[string]bool // every word of every text: names that we make must be new
-	outer   map[string]bool // names taken at the top level
-	free    map[string]bool // names that some text expects to be global
-	runtime string
-	heads   []string // import statements of the merged file
-	spaces  []*unit
-	notes   []string
-	placed  []*unit // CommonJS at the top level, as it is reached; the main unit is the first
+	p         *js.Program
+	opt       MergeOptions
+	units     map[string]*unit
+	order     []*unit // as met
+	flat      []*unit // in the order in which they run
+	main      *unit
+	esm       bool
+	words     map[string]bool // every word of every text: names that we make must be new
+	outer     map[string]bool // names taken at the top level
+	next      map[string]int  // the number that a name taken gets next
+	free      map[string]bool // names that some text expects to be global
+	runtime   string
+	heads     []string // import statements of the merged file
+	spaces    []*unit
+	notes     []string
+	manifests map[string]*npm.Manifest // by folder; nil when there is none
+	placed    []*unit                  // CommonJS at the top level, as it is reached; the main unit is the first
 }
 
 // Merge joins the files that an entry reaches into one file. ECMAScript modules that the entry imports are put one after the other in
@@ -99,7 +101,7 @@ type merger struct {
 // export_<file>_<object>, and who imports it uses that name. What runs later or only perhaps stays in a function of its own, and so
 // does a file whose text depends on the function that Node puts around it.
 func Merge(p *js.Program, opt MergeOptions) (*Merged, error) {
-	g := &merger{p: p, opt: opt, units: map[string]*unit{}, words: map[string]bool{}, outer: map[string]bool{}, free: map[string]bool{}}
+	g := &merger{p: p, opt: opt, units: map[string]*unit{}, words: map[string]bool{}, outer: map[string]bool{}, free: map[string]bool{}, next: map[string]int{}, manifests: map[string]*npm.Manifest{}}
 	main, others, err := g.entries()
 	if err != nil {
 		return nil, err
@@ -205,10 +207,14 @@ func (g *merger) self() *js.Module {
 }
 
 func (g *merger) manifest(dir string) *npm.Manifest {
-	if m := g.p.Resolver.Lookup(path.Join(dir, "package.json")); m != nil {
-		return npm.ParseManifest(m.Data)
+	m, ok := g.manifests[dir]
+	if !ok {
+		if f := g.p.Resolver.Lookup(path.Join(dir, "package.json")); f != nil {
+			m = npm.ParseManifest(f.Data)
+		}
+		g.manifests[dir] = m
 	}
-	return nil
+	return m
 }
 
 // moduleType reports that the manifest nearest to a file says type: module.
@@ -324,8 +330,9 @@ var wordPattern = regexp.MustCompile(`[A-Za-z_$][A-Za-z0-9_$]*`)
 // fresh makes a name that no text uses.
 func (g *merger) fresh(base string) string {
 	name := base
-	for n := 2; g.words[name] || g.outer[name]; n++ {
+	for n := max(2, g.next[base]); g.words[name] || g.outer[name]; n++ {
 		name = fmt.Sprintf("%s_%d", base, n)
+		g.next[base] = n + 1
 	}
 	g.outer[name] = true
 	return name
@@ -340,19 +347,19 @@ func (g *merger) exported(u *unit, object string) string {
 
 // name gives every file its id and every top-level name its new one.
 func (g *merger) name() {
-	ids := map[string]bool{}
+	ids := map[string]int{} // taken, and the number to try next
 	for _, u := range g.order {
 		stem := strings.TrimSuffix(u.m.Path, path.Ext(u.m.Path))
 		if u.form == formJSON {
 			stem = u.m.Path
 		}
 		id := strings.Trim(nonWord.ReplaceAllString(stem, "_"), "_")
-		if u.id = id; ids[id] {
-			for n := 2; ids[u.id]; n++ {
-				u.id = fmt.Sprintf("%s_%d", id, n)
-			}
+		u.id = id
+		for n := max(2, ids[id]); ids[u.id] > 0; n++ {
+			u.id = fmt.Sprintf("%s_%d", id, n)
+			ids[id] = n + 1
 		}
-		ids[u.id] = true
+		ids[u.id] = 1
 		if u.links == nil {
 			continue
 		}
@@ -474,9 +481,8 @@ func (g *merger) export(u *unit, name string, seen map[string]bool) (ref, bool) 
 		}
 		return ref{property(g.common(u), name), true}, true
 	}
-	for _, e := range u.links.Exports {
+	if e, ok := u.exportOf(name); ok {
 		switch {
-		case e.As != name || e.As == "*":
 		case e.Import >= 0:
 			return g.imported(u, e.Import, e.Name, seen)
 		case u.form == formFlat:
@@ -491,7 +497,7 @@ func (g *merger) export(u *unit, name string, seen map[string]bool) (ref, bool) 
 	var later *unit
 	laterAt := -1
 	for _, e := range u.links.Exports {
-		if e.As != "*" {
+		if !e.All {
 			continue
 		}
 		t := u.deps[e.Import].unit
@@ -512,6 +518,17 @@ func (g *merger) export(u *unit, name string, seen map[string]bool) (ref, bool) 
 		return ref{property(g.external(u, laterAt), name), true}, true
 	}
 	return ref{}, false
+}
+
+// exportOf finds the entry of a name among a module's exports, which are sorted.
+func (u *unit) exportOf(name string) (js.ExportName, bool) {
+	i, ok := slices.BinarySearchFunc(u.links.Exports, name, func(e js.ExportName, name string) int { return strings.Compare(e.As, name) })
+	for ; ok && i < len(u.links.Exports) && u.links.Exports[i].As == name; i++ {
+		if e := u.links.Exports[i]; !e.All {
+			return e, true
+		}
+	}
+	return js.ExportName{}, false
 }
 
 // imported is what a name of an import statement is bound to.
@@ -583,7 +600,7 @@ func (g *merger) exportNames(u *unit) (names []string, outside []string) {
 		}
 		for _, e := range u.links.Exports {
 			switch {
-			case e.As != "*":
+			case !e.All:
 				if top || e.As != "default" {
 					all[e.As] = true
 				}
@@ -611,8 +628,10 @@ func commonNames(u *unit) []string {
 		return nil
 	}
 	var out []string
+	seen := map[string]bool{"default": true}
 	for _, m := range commonExport.FindAllStringSubmatch(u.links.Source, -1) {
-		if m[1] != "default" && !slices.Contains(out, m[1]) {
+		if !seen[m[1]] {
+			seen[m[1]] = true
 			out = append(out, m[1])
 		}
 	}

@@ -2,17 +2,20 @@ package reconstruct
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/js"
+	"github.com/donapi/donapi/internal/npm"
 )
 
 // tree reads a tree of files written as one text: a line "-- PATH --" before each.
@@ -106,7 +109,7 @@ func TestMerge(t *testing.T) {
 				}
 			}
 			whole := lay(t, list)
-			main := g2main(t, p, how)
+			main := mainOf(t, p, how)
 			alone := lay(t, append(onlyOutside(list), artifact.File{Path: "merged" + m.Ext(), Data: []byte(m.Code)}))
 			want1 := "typescript, not run by node"
 			if !strings.HasSuffix(main, ".ts") && !strings.HasSuffix(main, ".tsx") && !strings.HasSuffix(main, ".jsx") {
@@ -122,10 +125,10 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// g2main is the file that importing a program's package loads.
-func g2main(t *testing.T, p *js.Program, how string) string {
+// mainOf is the file that importing a program's package loads.
+func mainOf(t *testing.T, p *js.Program, how string) string {
 	t.Helper()
-	g := &merger{p: p, opt: MergeOptions{ESM: how == "import"}}
+	g := &merger{p: p, opt: MergeOptions{ESM: how == "import"}, manifests: map[string]*npm.Manifest{}}
 	m := g.self()
 	if m == nil {
 		t.Fatal("the case has no main file")
@@ -315,6 +318,8 @@ func FuzzMerge(f *testing.F) {
 		{"import x, * as n from './b.mjs'; export default x; export * from './b.mjs'", "export default class {} export let y = 1"},
 		{"const { a, b: c } = require('./b'); module.exports = { a, c }", "module.exports = function () {}"},
 		{"const q = require('./b')\nq.x()", "exports.x = function () { return this }"},
+		{"export { a as '*' }; let a; export * as '*' from './b.mjs'", "export let b; export { b as '*' }"},
+		{"export * from './b.mjs'; export let a; export { a as '*' }", "export * from './a.mjs'; export { a as '__proto__', a as 'default' } from './a.mjs'"},
 		{"export { a as 'b c' } from './b.mjs'; await 1; import('./b.mjs')", "import { z } from './a.mjs'; export var a = z"},
 		{"#!x\n'use strict'\nvar require, exports", "with (a) b"},
 	} {
@@ -338,4 +343,29 @@ func FuzzMerge(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestMergeMany: the cost of a file grows with its size, not with its square.
+func TestMergeMany(t *testing.T) {
+	const n = 30_000
+	var common, module, requires strings.Builder
+	for i := range n {
+		fmt.Fprintf(&common, "exports.a%d = function () {};\n", i)
+		fmt.Fprintf(&module, "export { v as \"%s\" };\n", strings.Repeat("-", 1+i%3)+fmt.Sprint(i))
+		fmt.Fprintf(&requires, "var r%d = require('./common').a%d;\n", i, i)
+	}
+	start := time.Now()
+	for _, files := range [][]artifact.File{
+		{{Path: "package.json", Data: []byte(`{"main":"index.js"}`)}, {Path: "index.js", Data: []byte(requires.String())}, {Path: "common.js", Data: []byte(common.String())}},
+		{{Path: "package.json", Data: []byte(`{"main":"index.mjs"}`)}, {Path: "index.mjs", Data: []byte("export * from './module.mjs'; import * as all from './module.mjs'; all")}, {Path: "module.mjs", Data: []byte("const v = 1;\n" + module.String())}},
+	} {
+		if _, err := Merge(build(files), MergeOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	} else {
+		t.Logf("took %v", took)
+	}
 }

@@ -189,22 +189,21 @@ func (g *merger) getters(u *unit) string {
 
 // ownName is what an export of a lazy module is called in its own function.
 func (g *merger) ownName(u *unit, name string) string {
-	for _, e := range u.links.Exports {
-		if e.As == name && e.Import < 0 {
-			if e.Local == "default" {
-				return g.defaultName(u)
-			}
-			return e.Local
-		}
+	e, ok := u.exportOf(name)
+	switch {
+	case !ok || e.Import >= 0:
+		return ""
+	case e.Local == "default":
+		return g.defaultName(u)
 	}
-	return ""
+	return e.Local
 }
 
 // stars are the namespaces whose names only running tells, that a module exports whole.
 func (g *merger) stars(u *unit) string {
 	var b strings.Builder
 	for _, e := range u.links.Exports {
-		if e.As != "*" {
+		if !e.All {
 			continue
 		}
 		switch t := u.deps[e.Import].unit; {

@@ -18,6 +18,8 @@ type spliced struct {
 	gone    map[string]bool   // variables that held a file whose exports are no object
 	linked  map[int]bool      // requires, by their start, that a plan replaces
 	plans   []plan
+
+	literals map[int]bool // starts of the literal requests, made on demand
 }
 
 // splice finds the CommonJS files that can stand at the top level: those that the main file's text requires before it does anything
@@ -137,7 +139,19 @@ func (g *merger) fits(u *unit) bool {
 
 // literal reports that a mention of require is one of the literal requests.
 func literal(u *unit, at int) bool {
-	return slices.ContainsFunc(u.links.Calls, func(c js.LinkCall) bool { return c.Kind != js.DynamicImport && c.Start == at })
+	if u.literals == nil {
+		u.literals = map[int]bool{}
+		for _, c := range u.links.Calls {
+			u.literals[c.Start] = true
+		}
+	}
+	return u.literals[at]
+}
+
+// sortedHas reports a place among sorted places.
+func sortedHas(places []int, at int) bool {
+	_, ok := slices.BinarySearch(places, at)
+	return ok
 }
 
 var memberPattern = regexp.MustCompile(`^\s*\.\s*([A-Za-z_$][\w$]*)`)
@@ -375,9 +389,11 @@ func (g *merger) planEdits(u *unit) []edit {
 
 func literalObject(u *unit, keys []string) string {
 	var b []string
+	seen := map[string]bool{}
 	for _, k := range keys {
-		if pair := key(k) + ": " + u.objects[k]; !slices.Contains(b, pair) {
-			b = append(b, pair)
+		if !seen[k] {
+			seen[k] = true
+			b = append(b, key(k)+": "+u.objects[k])
 		}
 	}
 	return "{ " + strings.Join(b, ", ") + " }"
@@ -458,7 +474,7 @@ func (g *merger) spliceEdits(u *unit) []edit {
 	declared := map[string]bool{}
 	for _, m := range u.mentions() {
 		name, end := member(src, m.End)
-		first := slices.Contains(u.links.Stmts, m.Start) && follows(src, end, assignPattern)
+		first := sortedHas(u.links.Stmts, m.Start) && follows(src, end, assignPattern)
 		switch {
 		case u == g.main:
 			if object := cmp.Or(name, "exports"); first && !declared[object] && (name != "" || m.module) {
@@ -494,6 +510,7 @@ func (g *merger) printSplice(t *text, u *unit) {
 		late[n] = true
 	}
 	var bare []string
+	listed := map[string]bool{}
 	for _, m := range u.mentions() {
 		name, end := member(src, m.End)
 		if u.objects == nil {
@@ -502,7 +519,7 @@ func (g *merger) printSplice(t *text, u *unit) {
 		if !follows(src, end, assignPattern) {
 			continue
 		}
-		if slices.Contains(u.links.Stmts, m.Start) {
+		if sortedHas(u.links.Stmts, m.Start) {
 			delete(late, name)
 		}
 		at := end + strings.IndexByte(src[end:], '=') + 1
@@ -511,7 +528,8 @@ func (g *merger) printSplice(t *text, u *unit) {
 		if u.objects == nil {
 			target = u.value
 		}
-		if u != g.main && slices.Contains(u.links.Bare, at) && (u.objects != nil || m.module) && !slices.Contains(bare, target) {
+		if u != g.main && sortedHas(u.links.Bare, at) && (u.objects != nil || m.module) && !listed[target] {
+			listed[target] = true
 			bare = append(bare, target)
 		}
 	}
