@@ -18,23 +18,23 @@ import (
 )
 
 func (a *app) kb() *cobra.Command {
-	cmd := &cobra.Command{Use: "kb", Short: "the behaviour knowledge base", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "kb", Short: "the behaviour knowledge base", Args: exactArgs(0), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(
-		&cobra.Command{Use: "list", Short: "list the behaviours", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return a.kbList() }},
-		&cobra.Command{Use: "show ID", Short: "show a behaviour or an API", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.show(args[0]) }},
-		&cobra.Command{Use: "match FILE", Short: "match a trace, as sequences prints it, against the behaviours", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.kbMatch(args[0]) }},
+		&cobra.Command{Use: "list", Short: "list the behaviours", Args: exactArgs(0), RunE: func(*cobra.Command, []string) error { return a.kbList() }},
+		&cobra.Command{Use: "show ID", Short: "show a behaviour or an API", Args: exactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.show(args[0]) }},
+		&cobra.Command{Use: "match FILE", Short: "match a trace, as sequences prints it, against the behaviours", Args: exactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.kbMatch(args[0]) }},
 	)
 	return cmd
 }
 
 func (a *app) explain() *cobra.Command {
-	return &cobra.Command{Use: "explain ID", Short: "explain a finding, a rule, an API or a detector's check", Args: cobra.ExactArgs(1),
+	return &cobra.Command{Use: "explain ID", Short: "explain a finding, a rule, an API or a detector's check", Args: exactArgs(1),
 		Example: "  donapi explain M1/environment-to-network\n  donapi explain child_process.exec",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.show(args[0]) }}
 }
 
 func (a *app) version() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "print the versions of scanner and knowledge", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+	return &cobra.Command{Use: "version", Short: "print the versions of scanner and knowledge", Args: exactArgs(0), RunE: func(*cobra.Command, []string) error {
 		_, err := fmt.Fprintf(a.out, "donapi %s, knowledge %s\n", scan.Version, knowledge.Digest(knowledge.FS()))
 		return err
 	}}

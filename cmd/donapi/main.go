@@ -120,6 +120,19 @@ func (a *app) fail(err error) {
 	}
 }
 
+// exactArgs asks for n arguments.
+func exactArgs(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n && n == 0 && cmd.HasSubCommands() {
+			return usageError{fmt.Errorf("unknown command %q of %s", args[0], cmd.CommandPath())}
+		}
+		if len(args) != n {
+			return usageError{fmt.Errorf("%d arguments given: the command is %s", len(args), cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
 func needArgs(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {

@@ -64,13 +64,20 @@ func (f *fetching) client(targets []string) (*registry.Client, error) {
 
 // inTarget reports that a folder is a target or lies in one.
 func inTarget(dir string, targets []string) bool {
+	dir, err := filepath.EvalSymlinks(dir) // one folder may have several names
+	if err != nil {
+		return true
+	}
 	for _, t := range targets {
+		if st, err := os.Stat(t); err != nil || !st.IsDir() {
+			continue // a lock file or a tarball does not make its folder a target
+		}
 		p, err := filepath.Abs(t)
+		if err == nil {
+			p, err = filepath.EvalSymlinks(p)
+		}
 		if err != nil {
 			return true
-		}
-		if st, err := os.Stat(p); err != nil || !st.IsDir() {
-			continue // a lock file or a tarball does not make its folder a target
 		}
 		if rel, err := filepath.Rel(p, dir); err == nil && (rel == "." || filepath.IsLocal(rel)) {
 			return true

@@ -28,7 +28,7 @@ func (a *app) sequences() *cobra.Command {
 		Long: `Prints every API call that the package's code makes, one JSON object a line, in the order in which they can happen: arguments as far
 as known, where each value came from (flows, by call ID), phase, entry, conditions and position.`,
 		Example: "  donapi sequences ./package.tgz --phase install",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := f.client(args)
 			if err != nil {
