@@ -91,6 +91,10 @@ var Rules = []Rule{
 	{"beacon-hidden", report.Malicious, "A server of no known kind is called at install by obfuscated code, or by a package that is nothing else.", func(f *facts) (string, bool) {
 		return "exists to call a server when it is installed", f.has("M1/install-beacon") && (f.has("obfuscation/reached") || f.has("manifest/placeholder"))
 	}},
+	{"beacon-and-more", report.Malicious, "A server of no known kind is called at install, and value flow of high severity stands in code that runs later.", func(f *facts) (string, bool) {
+		x := worst(f.all, report.High, func(x *report.Finding) bool { return x.Confidence == report.ByFlow && x.Category != "" })
+		return title(x), x != nil && f.has("M1/install-beacon")
+	}},
 	{"high-early", report.Suspicious, "A behaviour of high severity at install or import.", func(f *facts) (string, bool) {
 		x := worst(f.early, report.High, nil)
 		return title(x), x != nil
