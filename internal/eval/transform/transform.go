@@ -196,8 +196,8 @@ var builtin = func() map[string]bool {
 	return m
 }()
 
-// Bundle joins each entry and what it imports of the package into one file that takes the entry's place. The files joined go away,
-// except those that are entries themselves.
+// Bundle joins each entry and what it imports of the package into one file that takes the entry's place. The code files joined go
+// away, except those that are entries themselves.
 func Bundle(a *artifact.Artifact, p *js.Program) (*Variant, error) {
 	v := &Variant{}
 	files := map[string]artifact.File{}
@@ -267,7 +267,9 @@ func bundle(f *file, resolver js.Resolver) (code []byte, parts []string, err err
 			if m == nil {
 				return api.OnLoadResult{}, fmt.Errorf("%s: not in the package", args.Path)
 			}
-			parts = append(parts, args.Path)
+			if m.Kind != js.KindJSON { // data such as package.json is read by others too
+				parts = append(parts, args.Path)
+			}
 			loader, text := api.LoaderJSON, string(m.Data)
 			if u, err := m.Unit(); err == nil && u != nil {
 				loader = (&file{unit: u}).loader()

@@ -27,7 +27,7 @@ func program(files map[string]string) (*artifact.Artifact, *js.Program) {
 var samples = map[string]map[string]string{
 	"commonjs": {
 		"package.json":  `{"name":"a","main":"index.js","scripts":{"postinstall":"node lib/setup.js"}}`,
-		"index.js":      "const helper = require('./lib/helper');\nconst data = require('./data.json');\nmodule.exports = function longName(firstArgument) { return helper.twice(firstArgument) + data.add; };\n",
+		"index.js":      "const helper = require('./lib/helper');\nconst data = require('./data.json'), own = require('./package.json').name;\nmodule.exports = function longName(firstArgument) { return helper.twice(firstArgument) + data.add; };\n",
 		"lib/helper.js": "const os = require('os');\nfunction multiply(left, right) { return left * right; }\nexports.twice = (value) => multiply(value, 2) + (os.EOL.length - os.EOL.length);\n",
 		"lib/setup.js":  "#!/usr/bin/env node\nconst { twice } = require('./helper');\nconst fs = require('fs');\nfs.writeFileSync(require('path').join(__dirname, 'marker.txt'), String(twice(21)));\n",
 		"data.json":     `{"add": 1}`,
@@ -109,6 +109,9 @@ func TestShape(t *testing.T) {
 		t.Errorf("minify: %d line ends", n)
 	}
 	v, _ = Bundle(a, p)
+	if !has(v, "package.json") || v.Artifact.Manifest.Name != "a" {
+		t.Error("bundle: the manifest is data and stays")
+	}
 	if has(v, "lib/helper.js") || !has(v, "lib/setup.js") || !bytes.Contains(text(v, "index.js"), []byte("multiply")) {
 		t.Errorf("bundle: entries hold what they import, which goes away")
 	}
