@@ -187,14 +187,14 @@ func unmentioned(ds []Dependency, p *js.Program) {
 
 // indirect says how a dependency escapes the registry.
 func indirect(r string) string {
-	switch {
-	case strings.HasPrefix(r, "http:"), strings.HasPrefix(r, "https:"):
+	switch r = strings.ToLower(strings.TrimSpace(r)); {
+	case (strings.HasPrefix(r, "http:") || strings.HasPrefix(r, "https:")) && !strings.HasSuffix(strings.SplitN(r, "#", 2)[0], ".git"):
 		return "url"
 	case strings.HasPrefix(r, "npm:"):
 		return "alias"
-	case strings.HasPrefix(r, "file:"), strings.HasPrefix(r, "link:"), strings.HasPrefix(r, "."), strings.HasPrefix(r, "/"):
+	case strings.HasPrefix(r, "file:"), strings.HasPrefix(r, "link:"), strings.HasPrefix(r, "workspace:"), strings.HasPrefix(r, "."), strings.HasPrefix(r, "/"), strings.HasPrefix(r, "~/"):
 		return "file"
-	case strings.Contains(r, "git"), strings.Contains(r, ":"), strings.Count(r, "/") == 1 && !strings.ContainsAny(r, " <>=~^*"):
+	case strings.Contains(r, ":"), strings.Count(r, "/") == 1 && !strings.ContainsAny(r, " <>=~^*"): // git+ssh://…, github:user/project, user/project
 		return "git"
 	}
 	return ""
