@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -246,8 +247,15 @@ func TestHostileArchives(t *testing.T) {
 	}
 }
 
-// TestAgainstNPM unpacks every archive of the table by npm's own code. The archives hold nothing but digits.
-func TestAgainstNPM(t *testing.T) {
+// unpacked is what npm made of an archive.
+type unpacked struct {
+	Error string
+	Files [][2]string // path, content in base 64
+}
+
+// unpackByNPM unpacks archives by npm's own code. They hold nothing but digits.
+func unpackByNPM(t *testing.T, archives [][]byte) []unpacked {
+	t.Helper()
 	bin, err := exec.LookPath("npm")
 	if err == nil {
 		bin, err = filepath.EvalSymlinks(bin)
@@ -260,43 +268,43 @@ func TestAgainstNPM(t *testing.T) {
 		t.Skip("SKIPPED: npm's own modules are not here: ", err)
 	}
 	dir := t.TempDir()
-	var names []string
-	for i, c := range cases() {
-		if c.peer {
-			continue
-		}
-		f := filepath.Join(dir, fmt.Sprintf("%d.tgz", i))
-		if err := os.WriteFile(f, c.data, 0o600); err != nil {
+	for i, data := range archives {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.tgz", i)), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		names = append(names, fmt.Sprint(i))
 	}
 	script := `
-		const [dir, pacote, ...names] = process.argv.slice(1)
+		const [dir, pacote, n] = process.argv.slice(1)
 		const fs = require('fs'), path = require('path'), p = require(pacote)
 		const list = (d, pre = '') => fs.readdirSync(d, {withFileTypes: true}).flatMap(e => e.isDirectory() ? list(path.join(d, e.name), pre + e.name + '/') : [[pre + e.name, fs.readFileSync(path.join(d, e.name), 'base64')]])
-		;(async () => { const out = {}
-			for (const n of names) { const to = path.join(dir, 'to' + n)
-				try { await p.extract(path.join(dir, n + '.tgz'), to, {cache: path.join(dir, 'cache')}); out[n] = {files: list(to)} } catch (e) { out[n] = {error: String(e)} } }
+		;(async () => { const out = []
+			for (let i = 0; i < +n; i++) { const to = path.join(dir, 'to' + i)
+				try { await p.extract(path.join(dir, i + '.tgz'), to, {cache: path.join(dir, 'cache')}); out.push({files: list(to)}) } catch (e) { out.push({error: String(e)}) } }
 			process.stdout.write(JSON.stringify(out)) })()`
-	cmd := exec.Command("node", append([]string{"-e", script, dir, pacote}, names...)...)
+	cmd := exec.Command("node", "-e", script, dir, pacote, fmt.Sprint(len(archives)))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Skip("SKIPPED: node cannot be run: ", err)
 	}
-	var results map[string]struct {
-		Error string
-		Files [][2]string
-	}
+	var results []unpacked
 	if err := json.Unmarshal(out, &results); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for i, c := range cases() {
-		if c.peer {
-			continue
+	return results
+}
+
+func TestAgainstNPM(t *testing.T) {
+	var compared []hostile
+	var archives [][]byte
+	for _, c := range cases() {
+		if !c.peer {
+			compared = append(compared, c)
+			archives = append(archives, c.data)
 		}
-		r := results[fmt.Sprint(i)]
+	}
+	for i, r := range unpackByNPM(t, archives) {
+		c := compared[i]
 		if r.Error != "" {
 			t.Errorf("%s: npm refuses it: %s", c.name, r.Error)
 			continue
@@ -307,7 +315,9 @@ func TestAgainstNPM(t *testing.T) {
 		}
 		want := map[string]string{}
 		for _, f := range r.Files {
-			want[f[0]] = f[1]
+			if !strings.Contains(f[0], `\`) { // shown where Windows has it
+				want[f[0]] = f[1]
+			}
 		}
 		got := map[string]string{}
 		for _, f := range a.Files {
@@ -315,15 +325,75 @@ func TestAgainstNPM(t *testing.T) {
 				got[f.Path] = base64.StdEncoding.EncodeToString(f.Data)
 			}
 		}
-		for p := range want {
-			if strings.Contains(p, `\`) { // shown where Windows has it
-				delete(want, p)
-			}
-		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s: npm unpacks (-) otherwise (+): %s", c.name, d)
 		}
 	}
+}
+
+// TestMutationsAgainstNPM alters bytes of the archives of the table, mostly of headers, whose checksums it repairs. Whatever npm
+// unpacks must be seen, with the same bytes.
+func TestMutationsAgainstNPM(t *testing.T) {
+	const mutations = 300
+	r := rand.New(rand.NewPCG(1, 2))
+	var plains [][]byte
+	for _, c := range cases() {
+		if z, err := gzip.NewReader(bytes.NewReader(c.data)); err == nil {
+			if plain, err := io.ReadAll(z); err == nil && len(plain) < 16<<10 {
+				plains = append(plains, plain)
+			}
+		}
+	}
+	var archives [][]byte
+	for range mutations {
+		archives = append(archives, zip(mutate(r, bytes.Clone(plains[r.IntN(len(plains))]))))
+	}
+	compared := 0
+	for i, res := range unpackByNPM(t, archives) {
+		if res.Error != "" {
+			continue
+		}
+		compared++
+		a, err := FromTarball(bytes.NewReader(archives[i]), Limits{})
+		for _, f := range res.Files {
+			if strings.Contains(f[0], `\`) || strings.HasSuffix(f[0], ".npmignore") {
+				continue
+			}
+			if err != nil {
+				t.Errorf("archive %d: npm unpacks %q, we fail: %v", i, f[0], err)
+			} else if g := a.Lookup(f[0]); g == nil {
+				t.Errorf("archive %d: npm unpacks %q, which we do not see; anomalies %v", i, f[0], a.Anomalies)
+			} else if base64.StdEncoding.EncodeToString(g.Data) != f[1] && !a.Truncated {
+				t.Errorf("archive %d: npm unpacks another %q: %q, we have %q", i, f[0], f[1], g.Data)
+			}
+		}
+	}
+	if compared < mutations/4 {
+		t.Errorf("npm unpacked only %d archives", compared)
+	}
+}
+
+// mutate alters one to three headers of a tar file.
+func mutate(r *rand.Rand, b []byte) []byte {
+	fields := [][2]int{{0, 100}, {100, 108}, {124, 136}, {136, 148}, {148, 156}, {156, 157}, {157, 257}, {257, 265}, {345, 500}, {500, 512}}
+	values := []string{"\x00", "0", "1", "2", "5", "7", "x", "g", "L", "K", "S", "V", "\x80", "\xff", "/", "..", "../", "\\", " ", "package/", "ustar  \x00", "ustar\x0000", "00000000001\x00", "9", "12 a=b\n", "x.js"}
+	for range 1 + r.IntN(3) {
+		at := r.IntN(len(b)/512) * 512
+		f := fields[r.IntN(len(fields))]
+		copy(b[at+f[0]+r.IntN(f[1]-f[0]):at+f[1]], values[r.IntN(len(values))])
+		if r.IntN(2) == 0 {
+			copy(b[at+f[0]:at+f[1]], values[r.IntN(len(values))])
+		}
+		if r.IntN(8) > 0 {
+			sum := 0
+			copy(b[at+148:at+156], "        ")
+			for _, c := range b[at : at+512] {
+				sum += int(c)
+			}
+			copy(b[at+148:at+156], fmt.Sprintf("%06o\x00 ", sum))
+		}
+	}
+	return b
 }
 
 func TestLimits(t *testing.T) {

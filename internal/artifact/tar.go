@@ -284,7 +284,7 @@ func (t *tarReader) records(data []byte, before map[string]string) map[string]st
 // text is a field up to its first NUL.
 func text(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
-	return strings.ToValidUTF8(string(b), "\uFFFD")
+	return string([]rune(string(b))) // what is not UTF-8 becomes U+FFFD
 }
 
 // octal reads a number as npm does: base 256 when the first bit is set, and else octal digits up to anything else.
