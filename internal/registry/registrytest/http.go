@@ -158,7 +158,7 @@ func (r *Registry) answer(q *http.Request, kind Kind, name, rest string, body []
 	case rest == "-/ping", strings.HasPrefix(rest, "-/npm/v1/security/"):
 		return object(map[string]any{})
 	case rest == "dist-tags":
-		if d := r.current(name); d != nil {
+		if d := r.current(name, false); d != nil {
 			return object(d.tags)
 		}
 	}
@@ -168,7 +168,7 @@ func (r *Registry) answer(q *http.Request, kind Kind, name, rest string, body []
 const abbreviatedType = "application/vnd.npm.install-v1+json"
 
 func (r *Registry) packument(q *http.Request, name string) response {
-	d := r.current(name)
+	d := r.current(name, q.URL.RawQuery != "")
 	if q.URL.Query().Get("write") != "" {
 		d = r.newestDoc(name) // npm reads its own writes
 	}
@@ -237,7 +237,7 @@ func (r *Registry) render(d *document, short bool) map[string]any {
 }
 
 func (r *Registry) manifest(name, version string) response {
-	d := r.current(name)
+	d := r.current(name, false)
 	if d == nil || d.raw != nil {
 		return failure(http.StatusNotFound, "Not found")
 	}

@@ -55,6 +55,7 @@ type Registry struct {
 // Shape is how the registry behaves while nothing fails. The zero value is the public registry on a good day.
 type Shape struct {
 	Lag        time.Duration // documents are served as they were this long ago; the feed is up to date
+	Stale      bool          // a cache on the way serves the revision before the newest, but to requests with a query
 	LagReads   int           // the first so many reads after a change serve the revision before it
 	Duplicates bool          // a page of the feed repeats entries of the page before
 	Shuffled   bool          // a page of the feed is not in the order of seq
@@ -202,10 +203,14 @@ func (r *Registry) publish(name, version, tag string, m map[string]any, tgz []by
 	return nil
 }
 
-// Tag points a dist-tag at a version, or removes it when version is empty.
+// Tag points a dist-tag at a version, or removes it when version is empty. Like all that follows it does nothing to a package that has
+// no document.
 func (r *Registry) Tag(name, tag, version string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.exists(name) {
+		return
+	}
 	d := r.fork(name)
 	if d.tags[tag] = version; version == "" {
 		delete(d.tags, tag)
@@ -217,6 +222,9 @@ func (r *Registry) Tag(name, tag, version string) {
 func (r *Registry) Touch(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.exists(name) {
+		return
+	}
 	r.commit(r.fork(name))
 }
 
@@ -224,6 +232,9 @@ func (r *Registry) Touch(name string) {
 func (r *Registry) Unpublish(name, version string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.exists(name) || r.newestDoc(name).versions[version] == nil {
+		return
+	}
 	d := r.fork(name)
 	delete(d.versions, version)
 	delete(r.blobs, tarballPath(name, version))
@@ -251,6 +262,9 @@ func (d *document) untag() {
 func (r *Registry) UnpublishAll(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.exists(name) {
+		return
+	}
 	r.unpublishAll(name)
 }
 
@@ -272,6 +286,9 @@ func (r *Registry) dropTarballs(d *document) {
 func (r *Registry) Takedown(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.exists(name) {
+		return
+	}
 	d := r.fork(name)
 	r.dropTarballs(d)
 	const v = "0.0.1-security"
@@ -296,6 +313,9 @@ func (r *Registry) Takedown(name string) {
 func (r *Registry) Delete(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.exists(name) {
+		return
+	}
 	d := r.fork(name)
 	r.dropTarballs(d)
 	d.versions, d.tags, d.time, d.deleted = map[string]map[string]any{}, map[string]string{}, map[string]any{}, true
@@ -352,6 +372,11 @@ func (r *Registry) Rev(name string) string {
 	return ""
 }
 
+func (r *Registry) exists(name string) bool {
+	d := r.newestDoc(name)
+	return d != nil && !d.deleted
+}
+
 func (r *Registry) newestDoc(name string) *document {
 	if ds := r.docs[name]; len(ds) > 0 {
 		return ds[len(ds)-1]
@@ -397,10 +422,13 @@ func (r *Registry) commit(d *document) {
 	r.announce(entry{id: d.name, rev: d.rev, deleted: d.deleted})
 }
 
-// current is the revision that a reader is given.
-func (r *Registry) current(name string) *document {
+// current is the revision that a reader is given. fresh readers ask caches to stand aside.
+func (r *Registry) current(name string, fresh bool) *document {
 	ds := r.docs[name]
 	i := len(ds) - 1
+	if r.shape.Stale && !fresh && i > 0 {
+		i--
+	}
 	if r.shape.LagReads > 0 && i >= 0 {
 		if r.reads[name]++; r.reads[name] <= r.shape.LagReads {
 			i--

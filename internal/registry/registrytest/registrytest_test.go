@@ -2,6 +2,7 @@ package registrytest
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -242,5 +244,77 @@ func TestFaults(t *testing.T) {
 	r.Inject(Fault{On: Tarball, Corrupt: true})
 	if _, got := get(t, r.URL+"/a/-/a-1.0.0.tgz", ""); len(got) != len(want) || string(got) == string(want) {
 		t.Error("tarball was not altered")
+	}
+}
+
+func TestStaleCache(t *testing.T) {
+	r := start(t)
+	publish(t, r, "a", "1.0.0")
+	old := r.Rev("a")
+	publish(t, r, "a", "1.0.1")
+	r.SetShape(Shape{Stale: true})
+	if got := doc(t, r, "/a")["_rev"]; got != old {
+		t.Errorf("through the cache: %v", got)
+	}
+	if got := doc(t, r, "/a?t=1")["_rev"]; got != r.Rev("a") {
+		t.Errorf("past the cache: %v", got)
+	}
+}
+
+func TestNothingHappensToWhatIsNotThere(t *testing.T) {
+	r := start(t)
+	publish(t, r, "a", "1.0.0")
+	before := r.Seq()
+	r.Touch("b")
+	r.Tag("b", "latest", "1.0.0")
+	r.Unpublish("b", "1.0.0")
+	r.Unpublish("a", "9.0.0")
+	r.UnpublishAll("b")
+	r.Takedown("b")
+	r.Delete("b")
+	if r.Seq() != before || len(r.Names()) != 1 {
+		t.Errorf("%d changes, packages %v", r.Seq()-before, r.Names())
+	}
+	r.Delete("a")
+	publish(t, r, "a", "2.0.0")
+	if got := r.Versions("a"); !slices.Equal(got, []string{"2.0.0"}) {
+		t.Errorf("after a deletion: %v", got)
+	}
+}
+
+func TestPublishedVersionsAreUsedUp(t *testing.T) {
+	r := start(t)
+	publish(t, r, "a", "1.0.0")
+	publish(t, r, "a", "1.0.1")
+	r.Unpublish("a", "1.0.0")
+	if err := r.Publish(Package{Name: "a", Version: "1.0.0"}); err == nil {
+		t.Error("a version was published twice")
+	}
+}
+
+// TestManyAtOnce publishes and reads from several sides.
+func TestManyAtOnce(t *testing.T) {
+	r := start(t)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 20 {
+				name := fmt.Sprintf("p%d", (i+j)%5)
+				r.Publish(Package{Name: name, Version: fmt.Sprintf("%d.%d.0", i, j)})
+				if res, err := http.Get(r.URL + "/" + name); err == nil {
+					io.Copy(io.Discard, res.Body)
+					res.Body.Close()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	n := 0
+	for _, p := range r.Names() {
+		n += len(r.Versions(p))
+	}
+	ids, last := rows(t, r, "since=0")
+	if n != 160 || len(ids) != 5 || last != float64(r.Seq()) {
+		t.Errorf("%d versions, feed %v", n, ids)
 	}
 }
