@@ -124,7 +124,7 @@ var Checks = []detect.Check{
 	{ID: "diff/hook-and-sinks", Title: "a new install hook, and new calls that it makes", Severity: report.High, Doc: "The new version runs something at install that the old one did not, and what runs there reaches the network, starts programs, makes code or reads secrets as no code of the old version did. The usual shape of a hijacked release."},
 	{ID: "diff/hook-added", Title: "runs something new when installed", Severity: report.Medium, Doc: "An install script or binding.gyp that the old version did not have."},
 	{ID: "diff/hook-changed", Title: "runs something else when installed", Severity: report.Low, Doc: "An install script has another command than before."},
-	{ID: "diff/secret-flow", Title: "a secret flows out where none did", Severity: report.High, Doc: "At install or import a value read from the environment or from a file of secrets now reaches the network, a command or made code."},
+	{ID: "diff/secret-flow", Title: "a secret flows out where none did", Severity: report.High, Doc: "At install or import a value read from the environment or from a file of secrets now reaches the network, by call or command, or made code."},
 	{ID: "diff/remote-code", Title: "runs what the network sends, which it did not", Severity: report.High, Doc: "At install or import a value from the network now reaches a command, made code or a program's file."},
 	{ID: "diff/behavior-added", Title: "behaves as the old version did not", Severity: report.Medium, Doc: "A behaviour of the knowledge base of at least medium severity was matched in the new version only."},
 	{ID: "diff/obfuscation-added", Title: "code that runs at install or import is obfuscated now", Severity: report.Medium, Doc: "A file that an entry reaches is obfuscated; the old version had no such file."},
@@ -230,7 +230,7 @@ func (d *Diff) flows(add func(string, callseq.Phase, ...report.Evidence)) {
 			}
 			ev := report.Evidence{File: f.File, Line: f.Line, API: f.To, Text: strings.TrimSpace(fmt.Sprintf("%s => %s %s", f.From, f.To, f.Where))}
 			switch {
-			case f.Given == "secret" && (f.Group == "network" || f.Group == "process" || f.Group == "code"):
+			case f.Given == "secret" && (f.Group == "network" || f.Group == "code"): // a child process gets the environment anyway
 				secrets = append(secrets, ev)
 			case f.Given == "network" && (f.Group == "process" || f.Group == "code"):
 				remote = append(remote, ev)

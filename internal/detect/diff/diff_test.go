@@ -136,6 +136,7 @@ func TestFindings(t *testing.T) {
 		{"files written only", Profile{}, Profile{Hooks: []Hook{hook}, Sinks: []Sink{{Phase: install, Group: "file", API: "fs.writeFile"}}}, []string{"diff/hook-added"}},
 		{"a secret leaves", Profile{}, Profile{Flows: []Flow{{Phase: imported, From: "process.env", Given: "secret", To: "https.get", Group: "network"}}}, []string{"diff/secret-flow"}},
 		{"a secret leaves when a user calls", Profile{}, Profile{Flows: []Flow{{Phase: callseq.PhaseCall, From: "process.env", Given: "secret", To: "https.get", Group: "network"}}}, nil},
+		{"a child gets the environment", Profile{}, Profile{Flows: []Flow{{Phase: install, From: "process.env", Given: "secret", To: "child_process.spawn", Group: "process"}}}, nil},
 		{"code arrives", Profile{}, Profile{Flows: []Flow{{Phase: install, From: "https.get", Given: "network", To: "eval", Group: "code"}}}, []string{"diff/remote-code"}},
 		{"obfuscated now", Profile{}, Profile{Obfuscation: []Obfuscated{{"a.js", "x", true}}}, []string{"diff/obfuscation-added"}},
 		{"obfuscated as ever, in another file", Profile{Obfuscation: []Obfuscated{{"b.js", "x", true}}}, Profile{Obfuscation: []Obfuscated{{"a.js", "x", true}}}, nil},
