@@ -30,6 +30,9 @@ const (
 	maxBranchDepth = 24      // nested unknown conditions kept apart
 	maxTurns       = 4 << 20 // turns of one concrete loop
 	unknownTurns   = 2       // turns of a loop whose condition is unknown
+	waitTurns      = 4096    // turns of a loop without a counter that asks the outside at each
+	longWait       = 150_000 // turns of any loop without a counter: decoders that long count
+	shortWait      = 16      // turns of one that was given up before
 )
 
 func (ev *evaluator) tick() {
@@ -274,8 +277,16 @@ func (ev *evaluator) forLoop(d *js.For, label string) completion {
 	ev.mayLeave = false
 	defer func() { ev.mayLeave = outer || ev.mayLeave }()
 	open := 0
+	ops := ev.unknownOps
 	for n := 0; ; n++ {
 		ev.tick()
+		if d.Update == nil && (n > longWait || n > waitTurns && ev.unknownOps-ops >= n || n > shortWait && ev.waits[d]) {
+			if !ev.waits[d] && isTrue(d.Test) {
+				ev.skip("a loop that does not end", ev.entryReached())
+			}
+			ev.waits[d] = true
+			return normal // it waits for what only the outside can bring about
+		}
 		if n > maxTurns {
 			ev.hang(d.Pos())
 			return normal

@@ -129,7 +129,8 @@ type evaluator struct {
 	now       float64
 	skipped   []string
 	hung      bool
-	reached   bool // something skipped can run at install or import
+	waits     map[*js.For]bool // loops that were given up
+	reached   bool             // something skipped can run at install or import
 	cancelled bool
 	extra     int64 // of decoderSteps, granted so far
 	lent      int64 // of it, in the present guarded run
@@ -155,7 +156,7 @@ func Run(ctx context.Context, p *js.Program, base Base, opt Options) *Result {
 		sites: map[site][]callseq.ID{}, infos: map[*js.Func]*fnInfo{}, ran: map[*js.Func]bool{}, hosts: map[string]*Abstract{}, modules: map[string]Value{},
 		env: map[string]Value{}, envReads: map[site]flows{}, files: map[string]*written{}, globals: map[string]Value{}, escaped: map[*Object]bool{},
 		texts: map[madeKey]int{}, layerEnv: map[int]*frame{}, everLoaded: map[*js.Module]bool{}, acting: map[*js.Module]bool{}, byUnit: map[*js.Unit]*module{}, fileLayers: map[string]int{},
-		regexps: map[string]*regexpData{}, models: hostModels(), hostVals: hostValues(),
+		regexps: map[string]*regexpData{}, waits: map[*js.For]bool{}, models: hostModels(), hostVals: hostValues(),
 	}
 	for _, a := range base.APIs() {
 		ev.names = append(ev.names, a.Name)

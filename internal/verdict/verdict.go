@@ -127,7 +127,7 @@ var Rules = []Rule{
 		return "an executable under another name", f.has("binary/disguised")
 	}},
 	{"confusion-shape", report.Suspicious, "The shape of a dependency-confusion package: a version made to win, an install script and nothing else.", func(f *facts) (string, bool) {
-		return "shaped like a dependency-confusion package", f.has("manifest/install-script") && (f.has("manifest/high-version") && (f.has("manifest/placeholder") || f.has("observe/network-at-install")) || f.has("manifest/placeholder") && worst(f.early, report.Medium, nil) != nil)
+		return "shaped like a dependency-confusion package", f.has("manifest/install-script") && (f.has("manifest/high-version") && (f.has("manifest/placeholder") || f.has("M1/install-beacon")) || f.has("manifest/placeholder") && worst(f.early, report.Medium, nil) != nil)
 	}},
 	{"placeholder-script", report.Suspicious, "Nothing but an install script that starts a program.", func(f *facts) (string, bool) {
 		return "nothing but an install script", f.has("manifest/placeholder") && f.has("observe/command-at-install")
