@@ -78,7 +78,7 @@ type Score struct {
 // counts of one file's tokens
 type counts struct {
 	bytes, words, hexNames, calls, strings, escaped, encoded, hexNumbers, numbers, punct, bracketed, longest int
-	jsfuck, charCodes, switches, newlines, fromCharCode, splitOrder, runs                                    int
+	jsfuck, charCodes, switches, newlines, fromCharCode, splitOrder, runs, rotations                         int
 }
 
 // Measure scores a source text.
@@ -86,9 +86,23 @@ func Measure(src string) Score {
 	var c counts
 	c.bytes = len(src)
 	var prev js.Token
-	run := 0 // numbers in a row between commas
+	run := 0                 // numbers in a row between commas
+	var parses, push, at int // parseInt calls of late, where push was last named, tokens so far
 	names := map[string]bool{}
 	js.Scan(src, func(t js.Token) bool {
+		at++
+		switch strings.Trim(t.Text, "'\"`") {
+		case "parseInt":
+			parses++
+		case "push":
+			push = at
+		case "shift":
+			if push > 0 && at-push <= 8 && parses >= 5 {
+				c.rotations++
+			}
+		case "function", "=>":
+			parses = 0
+		}
 		switch t.Kind {
 		case js.Word:
 			c.words++
@@ -186,6 +200,9 @@ func (c *counts) score(names int) Score {
 	}
 	if fuck := float64(c.jsfuck) / tokens; fuck > 0.9 && c.punct > 300 {
 		add("few punctuators only", 1, 1)
+	}
+	if c.rotations > 0 {
+		add("a list turned until its numbers fit", 1, 0.6)
 	}
 	if c.splitOrder > 0 && c.switches > 0 {
 		add("flattened control flow", 1, 0.5)
