@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 //
 //	exits N donapi ...     runs a command that must exit with N
 //	pack FOLDER FILE       makes a tarball of a folder
-//	publish FOLDER         publishes a folder in the registry
+//	publish FOLDER [sha1]  publishes a folder in the registry; with sha1 as very old versions are, without a better digest
 //	hostile KIND FILE      makes a tarball that no honest tool makes
 //	fault JSON             lets the registry fail: a registrytest.Fault; {} ends all faults
 //	asked NAME             checks that a package was asked for since the last time; ! asked that none was
@@ -129,11 +129,16 @@ func pack(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func publish(ts *testscript.TestScript, neg bool, args []string) {
+	var dist map[string]any
+	if len(args) == 2 && args[1] == "sha1" {
+		dist = map[string]any{"integrity": nil}
+		args = args[:1]
+	}
 	need(ts, neg, args, 1)
 	files := folder(ts, args[0])
 	var m map[string]any
 	ts.Check(json.Unmarshal([]byte(files["package.json"]), &m))
-	ts.Check(stand(ts).Publish(registrytest.Package{Name: m["name"].(string), Version: m["version"].(string), Manifest: m, Files: files}))
+	ts.Check(stand(ts).Publish(registrytest.Package{Name: m["name"].(string), Version: m["version"].(string), Manifest: m, Files: files, Dist: dist}))
 }
 
 func fault(ts *testscript.TestScript, neg bool, args []string) {

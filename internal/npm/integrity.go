@@ -52,6 +52,12 @@ func (i Integrity) Weak() bool {
 	return name == "sha1" || name == ""
 }
 
+// Known reports a digest that can be checked at all.
+func (i Integrity) Known() bool {
+	name, _, _ := i.strongest()
+	return name != ""
+}
+
 // MismatchError says that bytes are not those that were promised.
 type MismatchError struct{ Want, Got string }
 

@@ -33,6 +33,7 @@ func ParseManifest(data []byte) *Manifest {
 	for _, d := range dups {
 		problem("duplicate key %q", d)
 	}
+	var command string // bin as a text: the command has the package's name, which may come later
 	for _, kv := range root {
 		str := func(dst *string) {
 			if s, ok := kv.val.(string); ok {
@@ -72,7 +73,11 @@ func ParseManifest(data []byte) *Manifest {
 		case "scripts":
 			m.Scripts = pairs(kv, problem)
 		case "bin":
-			m.Bin = m.bin(kv, problem)
+			if s, ok := kv.val.(string); ok {
+				command, m.Bin = s, nil
+			} else {
+				command, m.Bin = "", pairs(kv, problem)
+			}
 		case "browser":
 			switch v := kv.val.(type) {
 			case string:
@@ -113,6 +118,13 @@ func ParseManifest(data []byte) *Manifest {
 			}
 		}
 	}
+	if command != "" {
+		_, name, scoped := strings.Cut(m.Name, "/")
+		if !scoped {
+			name = m.Name
+		}
+		m.Bin = []Pair{{name, command}}
+	}
 	slices.Sort(m.Bundled)
 	m.Bundled = slices.Compact(m.Bundled)
 	if m.BundleAll {
@@ -122,13 +134,6 @@ func ParseManifest(data []byte) *Manifest {
 	}
 	slices.Sort(m.Problems)
 	return m
-}
-
-func (m *Manifest) bin(kv member, problem func(string, ...any)) []Pair {
-	if s, ok := kv.val.(string); ok {
-		return []Pair{{path.Base(m.Name), s}}
-	}
-	return pairs(kv, problem)
 }
 
 type member struct {

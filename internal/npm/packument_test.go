@@ -110,6 +110,9 @@ func TestParseManifestOddTypes(t *testing.T) {
 	if m.Script("install") != "c" || m.Version != "2.0.0" || !m.BundleAll || len(m.Exports.List) != 2 || m.OS[0] != "linux" || Get(m.Bin, "") == "cli.js" && m.Name != "" {
 		t.Errorf("%+v", m)
 	}
+	if m := ParseManifest([]byte(`{"bin":"cli.js","name":"@s/tool"}`)); len(m.Bin) != 1 || m.Bin[0] != (Pair{"tool", "cli.js"}) {
+		t.Errorf("bin before name: %v", m.Bin)
+	}
 	for _, bad := range []string{"", "[]", "null", "{", "{\"a\":1} x", strings.Repeat("[", 100_000), strings.Repeat(`{"a":`, 100_000), "\xff\xfe{\x00}\x00"} {
 		if m := ParseManifest([]byte(bad)); len(m.Problems) == 0 {
 			t.Errorf("%.20q has no problem", bad)

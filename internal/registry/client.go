@@ -49,6 +49,9 @@ func orDefault(n, otherwise int64) int64 {
 
 // New makes a client. agent is sent as User-Agent.
 func New(cfg *Config, agent string) (*Client, error) {
+	if err := errors.Join(cfg.errs...); err != nil {
+		return nil, fmt.Errorf("npm's configuration: %w", err)
+	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = cfg.proxy
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}

@@ -2,6 +2,9 @@ package registry
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
@@ -13,6 +16,7 @@ import (
 // Config is npm's configuration as far as it says how to reach registries. Keys are npm's own.
 type Config struct {
 	values map[string]string
+	errs   []error // files that are there and cannot be read
 }
 
 // Sources names the files to read, weakest first. A file that is missing is no error. There is no way to name a target's own .npmrc
@@ -49,7 +53,8 @@ func DefaultSources() Sources {
 	return s
 }
 
-// LoadConfig reads the sources; what comes later wins, and the environment (npm_config_*) wins over files.
+// LoadConfig reads the sources; what comes later wins, and the environment (npm_config_*) wins over files. New
+// tells of files that could not be read.
 func LoadConfig(s Sources) *Config {
 	c := &Config{values: map[string]string{}}
 	for _, f := range []string{s.Global, s.User, s.Project, s.Extra} {
@@ -75,7 +80,11 @@ var variable = regexp.MustCompile(`\$\{([^${}]+?)(\?)?\}`)
 
 func (c *Config) file(name string, env []string) {
 	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
 	if err != nil {
+		c.errs = append(c.errs, err)
 		return
 	}
 	defer f.Close()
@@ -95,6 +104,7 @@ func (c *Config) file(name string, env []string) {
 			return m
 		})
 	}
+	lists := map[string]bool{} // keys of which this file gave an entry
 	for sc.Scan() {
 		line := strings.TrimSpace(strings.TrimPrefix(sc.Text(), "\uFEFF"))
 		if line == "" || line[0] == '#' || line[0] == ';' {
@@ -107,7 +117,18 @@ func (c *Config) file(name string, env []string) {
 		if !ok {
 			v = "true"
 		}
-		c.values[expand(value(k))] = expand(value(v))
+		k, v = expand(value(k)), expand(value(v))
+		if list, ok := strings.CutSuffix(k, "[]"); ok {
+			k = list
+			if lists[k] {
+				v = c.values[k] + "\n" + v
+			}
+			lists[k] = true
+		}
+		c.values[k] = v
+	}
+	if err := sc.Err(); err != nil {
+		c.errs = append(c.errs, fmt.Errorf("%s: %w", name, err))
 	}
 }
 

@@ -96,6 +96,18 @@ func TestNpmrcSyntax(t *testing.T) {
 	}
 }
 
+func TestUnreadableConfiguration(t *testing.T) {
+	for _, name := range []string{t.TempDir(), file(t, "a="+strings.Repeat("x", 2<<20))} {
+		if _, err := registry.New(registry.LoadConfig(registry.Sources{User: name}), "x"); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c := registry.LoadConfig(registry.Sources{User: file(t, "ca[]=one", "ca[]=two")})
+	if got := c.Get("ca"); got != "one\ntwo" {
+		t.Errorf("list: %q", got)
+	}
+}
+
 // host is a server that remembers the credentials it was sent.
 type host struct {
 	*httptest.Server

@@ -28,7 +28,7 @@ var detectors = []*detect.Detector{
 
 // AllChecks documents every finding that does not come from the behaviours.
 func AllChecks() []detect.Check {
-	out := slices.Concat(checks, diff.Checks)
+	out := slices.Concat(checks, fetchChecks, diff.Checks)
 	for _, d := range detectors {
 		out = append(out, d.Checks...)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/donapi/donapi/internal/detect"
 	"github.com/donapi/donapi/internal/npm"
 	"github.com/donapi/donapi/internal/report"
 )
@@ -34,7 +35,10 @@ const maxLocal = 512 << 20
 func Expand(target string, src Source, stdin io.Reader, note func(string)) ([]Item, error) {
 	if target == "-" {
 		return []Item{{Target: "-", Load: func(context.Context) (Subject, error) {
-			data, err := io.ReadAll(io.LimitReader(stdin, maxLocal))
+			data, err := io.ReadAll(io.LimitReader(stdin, maxLocal+1))
+			if len(data) > maxLocal {
+				err = fmt.Errorf("standard input: beyond %d MB", maxLocal>>20)
+			}
 			return Subject{Target: "-", Tarball: data}, err
 		}}}, nil
 	}
@@ -89,6 +93,11 @@ func readLimited(path string) ([]byte, error) {
 	return data, err
 }
 
+// fetchChecks documents what the way from the registry can tell of a package.
+var fetchChecks = []detect.Check{
+	{ID: "registry/weak-integrity", Title: "vouched for by sha1 only, or by nothing", Severity: report.Info, Doc: "The registry or the lock file gives no digest that cannot be forged. Versions from before 2017 have a sha1 only."},
+}
+
 func fetch(ctx context.Context, src Source, target, url string, sum npm.Integrity) (Subject, error) {
 	data, err := src.Tarball(ctx, url, sum)
 	if err != nil {
@@ -97,10 +106,12 @@ func fetch(ctx context.Context, src Source, target, url string, sum npm.Integrit
 	s := Subject{Target: target, Tarball: data}
 	if sum.Weak() {
 		what := "sha1 only"
-		if sum == "" {
+		if !sum.Known() {
 			what = "nothing"
 		}
-		s.Notes = append(s.Notes, report.Finding{ID: "registry/weak-integrity", Title: "vouched for by " + what, Severity: report.Info, Confidence: report.ByShape, Evidence: []report.Evidence{{Text: string(sum)}}})
+		f := detect.Find(fetchChecks, "registry/weak-integrity", report.Evidence{Text: string(sum)})
+		f.Title = "vouched for by " + what
+		s.Notes = append(s.Notes, f)
 	}
 	return s, nil
 }
