@@ -44,7 +44,9 @@ var (
 	fullVersion = regexp.MustCompile(`^[v=\s]*([0-9]+)\.([0-9]+)\.([0-9]+)` + tail + `$`)
 	partial     = regexp.MustCompile(`^[v=\s]*` + part + `(?:\.` + part + `(?:\.` + part + tail + `)?)?$`)
 	hyphen      = regexp.MustCompile(`^\s*(\S+)\s+-\s+(\S+)\s*$`)
-	spaceAfter  = regexp.MustCompile(`(>=|<=|>|<|=|~>|~|\^)\s+`)
+	compareGap  = regexp.MustCompile(`([<>]=?|=) +([v=]*[0-9xX*])`)
+	tildeGap    = regexp.MustCompile(`(~)>? +|(\^) +`)
+	star        = regexp.MustCompile(`[<>]?=?\s*\*`)
 	operator    = regexp.MustCompile(`^(>=|<=|>|<|=|~>|~|\^|)(.*)$`)
 )
 
@@ -116,43 +118,100 @@ func (v semVersion) compare(w semVersion) int {
 	return cmp.Compare(len(v.pre), len(w.pre))
 }
 
-// ParseRange reads a range: comparators, ^, ~, hyphens, x and alternatives with ||. "" is any version.
+// ParseRange reads a range: comparators, ^, ~, hyphens, x and alternatives with ||. "" is any version. As npm does, it passes over
+// comparators that are none, as long as one is left, and takes the whole for any version when one alternative is.
 func ParseRange(s string) (*Range, error) {
 	r := &Range{}
 	if len(s) > 16<<10 {
 		return nil, fmt.Errorf("range of %d bytes", len(s))
 	}
+	s = strings.Join(strings.Fields(s), " ")
+	found, any := false, false
 	for _, alt := range strings.Split(s, "||") {
 		cs, ok := comparators(strings.TrimSpace(alt))
 		if !ok {
-			return nil, fmt.Errorf("%q is not a range", s)
+			continue
 		}
+		found = true
+		any = any || len(cs) == 0
 		r.any = append(r.any, cs)
+	}
+	if !found {
+		return nil, fmt.Errorf("%q is not a range", s)
+	}
+	if any {
+		r.any = [][]comparator{nil}
 	}
 	return r, nil
 }
 
-func comparators(s string) ([]comparator, bool) {
-	if m := hyphen.FindStringSubmatch(s); m != nil {
+// comparators reads one alternative; ok is false when nothing in it is a comparator.
+func comparators(s string) (out []comparator, ok bool) {
+	if m := hyphen.FindStringSubmatch(s); m != nil && partial.MatchString(m[1]) && partial.MatchString(m[2]) {
 		from, ok1 := desugar(">=", m[1])
 		to, ok2 := desugar("<=", m[2])
-		return append(from, to...), ok1 && ok2
-	}
-	s = spaceAfter.ReplaceAllString(s, "$1")
-	var out []comparator
-	fields := strings.Fields(s)
-	if len(fields) == 0 {
-		fields = []string{""}
-	}
-	for _, f := range fields {
-		m := operator.FindStringSubmatch(f)
-		cs, ok := desugar(m[1], m[2])
-		if !ok {
-			return nil, false
+		if ok1 && ok2 {
+			return append(from, to...), true
 		}
-		out = append(out, cs...)
 	}
-	return out, true
+	s = compareGap.ReplaceAllString(s, "$1$2")
+	s = tildeGap.ReplaceAllString(s, "$1$2")
+	fields := strings.Split(s, " ")
+	for i, f := range fields {
+		cs, valid := token(f)
+		if !valid || len(cs) == 0 && i > 0 && i < len(fields)-1 { // between others, x says nothing
+			continue
+		}
+		ok = true
+		if len(cs) == 1 && cs[0].op == "<" && cs[0].v.compare(none[0].v) == 0 {
+			return none, true
+		}
+		for _, c := range cs {
+			if c.op != ">=" || c.v.compare(semVersion{}) != 0 { // that is any version
+				out = append(out, c)
+			}
+		}
+	}
+	return out, ok
+}
+
+// token reads one comparator.
+func token(f string) ([]comparator, bool) {
+	m := operator.FindStringSubmatch(f)
+	tilde := m[1] == "^" || m[1] == "~" || m[1] == "~>"
+	if cs, ok := desugar(m[1], m[2]); ok && (tilde || ordered(m[2])) {
+		return cs, true
+	}
+	at := star.FindStringIndex(f) // npm drops a star wherever it stands
+	if at == nil {
+		return nil, false
+	}
+	f = f[:at[0]] + f[at[1]:]
+	m = operator.FindStringSubmatch(f)
+	if m[1] == "^" || m[1] == "~" || m[1] == "~>" {
+		return nil, false
+	}
+	if _, full := parseVersion(m[2]); f != "" && !full {
+		return nil, false
+	}
+	return desugar(m[1], m[2])
+}
+
+// ordered reports that no number follows an x, as it does in 1.x.3.
+func ordered(s string) bool {
+	m := partial.FindStringSubmatch(s)
+	if m == nil {
+		return s == ""
+	}
+	x := false
+	for _, p := range m[1:4] {
+		isX := strings.ContainsAny(p, "xX*")
+		if x && p != "" && !isX {
+			return false
+		}
+		x = x || isX
+	}
+	return true
 }
 
 // none holds for no version at all.
@@ -172,11 +231,6 @@ func desugar(op, s string) ([]comparator, bool) {
 	for known < 3 && m[known+1] != "" && !strings.ContainsAny(m[known+1], "xX*") {
 		parts[known] = m[known+1]
 		known++
-	}
-	for _, p := range m[known+1 : 4] {
-		if p != "" && !strings.ContainsAny(p, "xX*") {
-			return nil, false // 1.x.3
-		}
 	}
 	pre := m[4]
 	if known < 3 {

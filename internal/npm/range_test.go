@@ -2,6 +2,7 @@ package npm
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,16 +60,18 @@ var (
 	}
 )
 
-func TestRangeAgainstNPM(t *testing.T) {
+// compareRanges asks npm's semver which of the versions lie in each range, and compares.
+func compareRanges(t *testing.T, ranges []string) {
+	t.Helper()
 	dir := npmModules(t)
-	var want map[string][]string // range -> versions; null when it is no range
-	askNode(t, `({ranges, versions, dir}) => { const s = require(dir + '/semver'); const out = {};
-		for (const r of ranges) out[r] = s.validRange(r, {loose: true}) === null ? null : versions.filter(v => s.satisfies(v, r, {loose: true})); return out }`,
-		map[string]any{"ranges": someRanges, "versions": someVersions, "dir": dir}, &want)
-	for _, s := range someRanges {
+	var want [][]string // null when it is no range
+	askNode(t, `({ranges, versions, dir}) => { const s = require(dir + '/semver')
+		return ranges.map(r => s.validRange(r, {loose: true}) === null ? null : versions.filter(v => s.satisfies(v, r, {loose: true}))) }`,
+		map[string]any{"ranges": ranges, "versions": someVersions, "dir": dir}, &want)
+	for i, s := range ranges {
 		r, err := ParseRange(s)
-		if (err != nil) != (want[s] == nil) {
-			t.Errorf("%q: error %v, npm says range %v", s, err, want[s] != nil)
+		if (err != nil) != (want[i] == nil) {
+			t.Errorf("%q: error %v, npm says range %v", s, err, want[i] != nil)
 			continue
 		}
 		if err != nil {
@@ -80,10 +83,32 @@ func TestRangeAgainstNPM(t *testing.T) {
 				got = append(got, v)
 			}
 		}
-		if strings.Join(got, " ") != strings.Join(want[s], " ") {
-			t.Errorf("%q:\n got %v\nwant %v", s, got, want[s])
+		if strings.Join(got, " ") != strings.Join(want[i], " ") {
+			t.Errorf("%q:\n got %v\nwant %v", s, got, want[i])
 		}
 	}
+}
+
+func TestRangeAgainstNPM(t *testing.T) { compareRanges(t, someRanges) }
+
+// TestRandomRangesAgainstNPM puts ranges together from what ranges are made of.
+func TestRandomRangesAgainstNPM(t *testing.T) {
+	ops := []string{"", "", "^", "~", "~>", ">", ">=", "<", "<=", "=", "v", "> ", "^ ", "!"}
+	versions := []string{"1", "1.2", "1.2.3", "0", "0.0.3", "0.2", "2.0.0", "1.2.3-beta.2", "1.2.3-alpha", "2.0.0-rc.1", "x", "*", "1.x", "1.2.*", "1.2.3+b", "0.0.0", "0.0.0-0", "3", "beta", "", "1.2.3*", "1.x.2"}
+	between := []string{" ", " ", "||", " || ", " - ", "  "}
+	r := rand.New(rand.NewPCG(3, 4))
+	var ranges []string
+	for range 5000 {
+		s := ""
+		for i := range 1 + r.IntN(4) {
+			if i > 0 {
+				s += between[r.IntN(len(between))]
+			}
+			s += ops[r.IntN(len(ops))] + versions[r.IntN(len(versions))]
+		}
+		ranges = append(ranges, s)
+	}
+	compareRanges(t, ranges)
 }
 
 func TestPickAgainstNPM(t *testing.T) {
