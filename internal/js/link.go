@@ -35,7 +35,7 @@ type Links struct {
 	This    bool     // says this anywhere
 	Metas   []Span   // import.meta
 	Named   []string // top-level names that name their function: function declarations
-	Lately  []string // the same for classes and for nameless functions that a variable starts with
+	Lately  []string // the same for classes and for nameless functions that variables get
 }
 
 // Span is a stretch of the source, in bytes.
@@ -180,19 +180,20 @@ func ReadLinks(name, source string, module bool) (l *Links, err error) {
 // linkFinder walks the parser's tree by reflection: a kind of node that the parser gains later is walked too, where a list of kinds
 // would silently pass over the names in it.
 type linkFinder struct {
-	l       *Links
-	tree    *js_ast.AST
-	at      map[int32]ast.Ref    // which symbol was first met at a place
-	join    map[uint32]uint32    // symbols written at the same place are one: a function in a block and its outer variable
-	uses    map[uint32][]Mention // by symbol
-	imports []importUse
-	locals  []exportUse
-	callees map[int32]bool
-	shorts  map[int32]bool
-	leads   map[int]int // by the start of a call: its Lead
-	classes []ast.Ref   // names of the classes around what is being walked
-	inside  int         // functions around what is being walked
-	closed  int         // those that have a this of their own
+	l        *Links
+	tree     *js_ast.AST
+	at       map[int32]ast.Ref    // which symbol was first met at a place
+	join     map[uint32]uint32    // symbols written at the same place are one: a function in a block and its outer variable
+	uses     map[uint32][]Mention // by symbol
+	imports  []importUse
+	locals   []exportUse
+	callees  map[int32]bool
+	shorts   map[int32]bool
+	leads    map[int]int // by the start of a call: its Lead
+	assigned []ast.Ref   // names that are assigned a nameless function
+	classes  []ast.Ref   // names of the classes around what is being walked
+	inside   int         // functions around what is being walked
+	closed   int         // those that have a this of their own
 }
 
 type importUse struct {
@@ -311,7 +312,7 @@ func (f *linkFinder) statements(stmts []js_ast.Stmt) {
 				}
 			}
 			for i := range d.Decls {
-				if id, ok := d.Decls[i].Binding.Data.(*js_ast.BIdentifier); ok && nameless(d.Decls[i].ValueOrNil) {
+				if id, ok := d.Decls[i].Binding.Data.(*js_ast.BIdentifier); ok && f.nameless(d.Decls[i].ValueOrNil) {
 					f.l.Lately = append(f.l.Lately, f.tree.Symbols[id.Ref.InnerIndex].OriginalName)
 				}
 			}
@@ -383,7 +384,7 @@ func (f *linkFinder) exportDefault(s js_ast.Stmt, d *js_ast.SExportDefault) {
 			f.l.Named = append(f.l.Named, "default")
 		}
 	case *js_ast.SClass:
-		if v.Class.Name != nil && f.written(v.Class.Name) {
+		if f.namesItself(&v.Class) {
 			f.l.Lately = append(f.l.Lately, f.tree.Symbols[v.Class.Name.Ref.InnerIndex].OriginalName)
 			f.locals = append(f.locals, exportUse{"default", v.Class.Name.Ref})
 		} else {
@@ -392,7 +393,7 @@ func (f *linkFinder) exportDefault(s js_ast.Stmt, d *js_ast.SExportDefault) {
 		}
 	case *js_ast.SExpr:
 		x.Default = "expr"
-		if nameless(v.Value) {
+		if f.nameless(v.Value) {
 			f.l.Lately = append(f.l.Lately, "default")
 		}
 	}
@@ -406,6 +407,11 @@ func (f *linkFinder) exportDefault(s js_ast.Stmt, d *js_ast.SExportDefault) {
 func (f *linkFinder) written(n *ast.LocRef) bool {
 	name := f.tree.Symbols[n.Ref.InnerIndex].OriginalName
 	return strings.HasPrefix(f.l.Source[n.Loc.Start:], name)
+}
+
+// namesItself reports a class with a name in its text; the parser gives one to others too, for its own use.
+func (f *linkFinder) namesItself(c *js_ast.Class) bool {
+	return c.Name != nil && c.Name.Loc.Start >= c.ClassKeyword.End() && f.written(c.Name)
 }
 
 func (f *linkFinder) importStmt(loc int32, record uint32) ImportStmt {
@@ -509,7 +515,7 @@ func (f *linkFinder) value(v reflect.Value) {
 		case js_ast.SReturn:
 			f.l.Wrapped = f.l.Wrapped || f.inside == 0
 		case js_ast.Class:
-			if x.Name != nil && f.written(x.Name) {
+			if f.namesItself(&x) {
 				f.use(x.Name.Ref, x.Name.Loc.Start)
 			}
 			f.closed++ // a computed name or a base class that says this is taken for a member that does
@@ -543,8 +549,13 @@ func (f *linkFinder) expr(x js_ast.Expr) {
 	case *js_ast.EThis:
 		f.l.This = true
 		f.l.Wrapped = f.l.Wrapped || f.closed == 0
+	case *js_ast.EBinary:
+		if id, ok := d.Left.Data.(*js_ast.EIdentifier); ok && d.Op.BinaryAssignTarget() != js_ast.AssignTargetNone && f.nameless(d.Right) {
+			f.assigned = append(f.assigned, id.Ref)
+		}
+		f.value(reflect.ValueOf(d))
 	case *js_ast.EFunction, *js_ast.EArrow, *js_ast.EClass:
-		if nameless(x) {
+		if f.nameless(x) {
 			f.l.Bare = append(f.l.Bare, at)
 		}
 		f.value(reflect.ValueOf(x.Data))
@@ -603,6 +614,8 @@ func (f *linkFinder) lead(e js_ast.Expr, stmt int) bool {
 	case *js_ast.ERequireString:
 		f.leads[int(e.Loc.Start)] = stmt
 		return true
+	case *js_ast.EAnnotation:
+		return f.lead(d.Value, stmt)
 	case *js_ast.EDot:
 		return f.lead(d.Target, stmt)
 	case *js_ast.EIndex:
@@ -666,14 +679,16 @@ func (f *linkFinder) required(d *js_ast.ECall) (string, bool) {
 }
 
 // nameless reports a function or class without a name of its own, which takes that of the variable it is assigned to.
-func nameless(e js_ast.Expr) bool {
+func (f *linkFinder) nameless(e js_ast.Expr) bool {
 	switch d := e.Data.(type) {
 	case *js_ast.EFunction:
 		return d.Fn.Name == nil
 	case *js_ast.EArrow:
 		return true
 	case *js_ast.EClass:
-		return d.Class.Name == nil
+		return !f.namesItself(&d.Class)
+	case *js_ast.EAnnotation:
+		return f.nameless(d.Value)
 	}
 	return false
 }
@@ -716,6 +731,11 @@ func (f *linkFinder) names() {
 	for n, uses := range free {
 		slices.SortFunc(uses, func(a, b Mention) int { return a.Start - b.Start })
 		f.l.Free = append(f.l.Free, Name{n, uses})
+	}
+	for _, r := range f.assigned {
+		if i := f.symbol(r); top[i] && !slices.Contains(f.l.Lately, f.tree.Symbols[i].OriginalName) {
+			f.l.Lately = append(f.l.Lately, f.tree.Symbols[i].OriginalName)
+		}
 	}
 	byText := func(a, b Name) int { return strings.Compare(a.Text, b.Text) }
 	slices.SortFunc(f.l.Names, byText)
