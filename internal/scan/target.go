@@ -57,7 +57,12 @@ func Expand(target string, src Source, stdin io.Reader, note func(string)) ([]It
 		}
 		return []Item{{Target: target, Load: func(context.Context) (Subject, error) { return Subject{Target: target, Folder: target}, nil }}}, nil
 	case err == nil:
-		if base := filepath.Base(target); strings.HasSuffix(base, ".json") {
+		switch base := filepath.Base(target); {
+		case base == "package.json":
+			return nil, fmt.Errorf("%s is a manifest: scan its folder %s, or the lock file beside it", target, filepath.Dir(target))
+		case base == "yarn.lock" || base == "pnpm-lock.yaml" || base == "bun.lock":
+			return nil, fmt.Errorf("%s: of lock files only npm's are read", target)
+		case strings.HasSuffix(base, ".json"):
 			return lockfile(target, src)
 		}
 		return []Item{{Target: target, Load: func(context.Context) (Subject, error) {

@@ -94,12 +94,22 @@ func TestNPM(t *testing.T) {
 		t.Errorf("tags: %s", out)
 	}
 	npm(src, false, "dist-tag", "rm", "@acme/thing", "legacy")
-	app := filepath.Join(home, "app")
-	write(t, filepath.Join(app, "package.json"), `{"name":"app","version":"1.0.0"}`)
+	app := fresh(t, home, "app")
 	npm(app, false, "install", "@acme/thing@^1.0.0")
 	if b, err := os.ReadFile(filepath.Join(app, "node_modules/@acme/thing/index.js")); err != nil || !strings.Contains(string(b), "1.1.0") {
 		t.Errorf("installed %q, %v", b, err)
 	}
+	if err := os.RemoveAll(filepath.Join(home, "cache")); err != nil { // it holds the tarball
+		t.Fatal(err)
+	}
+	r.Inject(Fault{On: Tarball, Corrupt: true})
+	if out := npm(fresh(t, home, "corrupt"), true, "install", "@acme/thing"); !strings.Contains(out, "EINTEGRITY") {
+		t.Errorf("altered tarball: %s", out)
+	}
+	r.Heal()
+	r.Inject(Fault{On: Packument, Status: http.StatusTooManyRequests, RetryAfter: "0", Times: 1})
+	npm(fresh(t, home, "busy"), true, "view", "@acme/thing", "--prefer-online")
+	r.Heal()
 	npm(src, false, "unpublish", "@acme/thing@1.1.0", "--force")
 	d := doc(t, r, "/@acme%2fthing")
 	if got := r.Versions("@acme/thing"); !slices.Equal(got, []string{"1.0.0"}) || d["time"].(map[string]any)["1.1.0"] == nil || d["dist-tags"].(map[string]any)["latest"] != "1.0.0" {
@@ -113,13 +123,24 @@ func TestNPM(t *testing.T) {
 	if gone, _ := d["time"].(map[string]any)["unpublished"].(map[string]any); gone == nil || d["versions"] != nil {
 		t.Errorf("after unpublish of all: %v", d)
 	}
-	late := filepath.Join(home, "late")
-	write(t, filepath.Join(late, "package.json"), `{"name":"late","version":"1.0.0"}`)
-	npm(late, true, "install", "@acme/thing", "--prefer-online") // the document may be cached for five minutes
+	npm(fresh(t, home, "late"), true, "install", "@acme/thing", "--prefer-online") // the document may be cached for five minutes
 	f := doc(t, r, "/registry/_changes?since=0&limit=10")
 	if rows := f["results"].([]any); len(rows) != 1 || rows[0].(map[string]any)["id"] != "@acme/thing" {
 		t.Errorf("feed: %v", f)
 	}
+	r.Takedown("@acme/thing")
+	npm(fresh(t, home, "held"), false, "install", "@acme/thing", "--prefer-online")
+	if b, err := os.ReadFile(filepath.Join(home, "held/node_modules/@acme/thing/package.json")); err != nil || !strings.Contains(string(b), "0.0.1-security") {
+		t.Errorf("security holder: %s, %v", b, err)
+	}
+}
+
+// fresh makes a project without dependencies.
+func fresh(t *testing.T, home, name string) string {
+	t.Helper()
+	dir := filepath.Join(home, name)
+	write(t, filepath.Join(dir, "package.json"), `{"name":"`+name+`","version":"1.0.0"}`)
+	return dir
 }
 
 func write(t *testing.T, name, text string) {
