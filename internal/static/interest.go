@@ -69,7 +69,7 @@ func hidesRequests(src string) bool {
 			if after != "" && after[0] != '"' && after[0] != '\'' && after[0] != '`' {
 				return true
 			}
-			if spec, _, ok := strings.Cut(after[min(1, len(after)):], after[:min(1, len(after))]); ok && actingBuiltins[strings.TrimPrefix(spec, "node:")] {
+			if spec, _, ok := strings.Cut(after[min(1, len(after)):], after[:min(1, len(after))]); ok && (strings.Contains(spec, `\`) || actingBuiltins[strings.TrimPrefix(spec, "node:")]) {
 				return true
 			}
 		}
