@@ -334,7 +334,7 @@ func TestAgainstNPM(t *testing.T) {
 // TestMutationsAgainstNPM alters bytes of the archives of the table, mostly of headers, whose checksums it repairs. Whatever npm
 // unpacks must be seen, with the same bytes.
 func TestMutationsAgainstNPM(t *testing.T) {
-	const mutations = 300
+	const mutations = 200
 	r := rand.New(rand.NewPCG(1, 2))
 	var plains [][]byte
 	for _, c := range cases() {
@@ -509,6 +509,18 @@ func TestFolder(t *testing.T) {
 	}
 	if kindsOf(a) != "bad-name bomb link" || !a.Truncated || len(a.Lookup("big.js").Data) != 50 || !strings.HasPrefix(a.Integrity, "folder-sha512-") {
 		t.Errorf("%+v", a.Anomalies)
+	}
+	for _, lim := range []Limits{{Unpacked: 40}, {Files: 3}} {
+		if a, err := FromFolder(dir, lim); err != nil || !a.Truncated || !strings.Contains(kindsOf(a), Bomb) {
+			t.Errorf("%+v: truncated %v, %v", lim, a.Truncated, a.Anomalies)
+		}
+	}
+	last := t.TempDir()
+	if err := os.WriteFile(filepath.Join(last, "only.js"), make([]byte, 100), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := FromFolder(last, Limits{Unpacked: 40}); err != nil || !a.Truncated || len(a.Files[0].Data) != 40 {
+		t.Errorf("the last file was cut silently: %+v %v", a.Anomalies, err)
 	}
 	for _, bad := range []string{filepath.Join(dir, "none"), filepath.Join(dir, "x.js")} {
 		if _, err := FromFolder(bad, Limits{}); err == nil {

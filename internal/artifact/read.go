@@ -347,7 +347,7 @@ func (t *tarball) read(tr *tarReader) error {
 		if where == nowhere {
 			continue
 		}
-		data, err := io.ReadAll(io.LimitReader(tr, t.lim.File+1))
+		data, err := readBody(tr, e.size, t.lim.File)
 		if int64(len(data)) > t.lim.File {
 			t.add(Bomb, e.name, "file beyond the size limit")
 			t.truncated = true
@@ -363,6 +363,19 @@ func (t *tarball) read(tr *tarReader) error {
 			return err
 		}
 	}
+}
+
+// readBody reads a body of a size that was only claimed, and at most one byte more than limit.
+func readBody(r io.Reader, size, limit int64) ([]byte, error) {
+	if size > min(limit, 1<<20) {
+		return io.ReadAll(io.LimitReader(r, limit+1))
+	}
+	data := make([]byte, size)
+	n, err := io.ReadFull(r, data)
+	if err == io.EOF && size > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return data[:n], err
 }
 
 // trailing notes what follows the end of the archive within it.
@@ -525,15 +538,16 @@ func FromFolder(dir string, lim Limits) (*Artifact, error) {
 			return nil
 		}
 		defer f.Close()
-		data, err := io.ReadAll(io.LimitReader(f, min(lim.File, lim.Unpacked-t.total)+1))
+		room := min(lim.File, lim.Unpacked-t.total)
+		data, err := io.ReadAll(io.LimitReader(f, room+1))
 		if err != nil {
 			t.add(Truncation, rel, err.Error())
 			t.truncated = true
 		}
-		if int64(len(data)) > lim.File {
-			t.add(Bomb, rel, "beyond the size limit")
+		if int64(len(data)) > room {
+			t.add(Bomb, rel, "beyond the size limits")
 			t.truncated = true
-			data = data[:lim.File]
+			data = data[:room]
 		}
 		t.total += int64(len(data))
 		info, _ := d.Info()
