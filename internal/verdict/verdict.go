@@ -80,12 +80,18 @@ var Rules = []Rule{
 		x := worst(f.early, report.High, nil)
 		return title(x), count(f.early, report.High) >= 2
 	}},
-	{"high-hidden", report.Malicious, "A behaviour of high severity at install or import, in a package whose code is obfuscated.", func(f *facts) (string, bool) {
+	{"high-hidden", report.Malicious, "A behaviour of high severity at install or import, or by value flow later, in a package whose code is obfuscated.", func(f *facts) (string, bool) {
 		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" })
+		if x == nil {
+			x = worst(f.all, report.High, func(x *report.Finding) bool { return x.Category != "" && x.Confidence == report.ByFlow })
+		}
 		return title(x), x != nil && f.has("obfuscation/reached")
 	}},
-	{"high-placeholder", report.Malicious, "A behaviour of high severity at install, in a package that is nothing but its install script.", func(f *facts) (string, bool) {
-		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" && x.Phase == callseq.PhaseInstall })
+	{"stores-and-chat", report.Malicious, "The places of several applications' credentials, and a message to a chat.", func(f *facts) (string, bool) {
+		return "looks for credentials of many applications and writes to a chat", f.has("stores/many") && (f.has("M1/chat-message") || f.has("M1/chat-hook"))
+	}},
+	{"high-placeholder", report.Malicious, "A behaviour of high severity at install or import, in a package that is nothing but its install script.", func(f *facts) (string, bool) {
+		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" })
 		return title(x), x != nil && f.has("manifest/placeholder")
 	}},
 	{"beacon-hidden", report.Malicious, "A server of no known kind is called at install by obfuscated code, or by a package that is nothing else.", func(f *facts) (string, bool) {
