@@ -593,9 +593,7 @@ func (g *merger) exportNames(u *unit) (names []string, outside []string) {
 		}
 		seen[u] = true
 		if u.form != formFlat && u.form != formLazy {
-			for _, n := range commonNames(u) {
-				all[n] = true
-			}
+			commonNames(u, all, seen)
 			return
 		}
 		for _, e := range u.links.Exports {
@@ -620,22 +618,31 @@ func (g *merger) exportNames(u *unit) (names []string, outside []string) {
 	return names, slices.Compact(outside)
 }
 
-var commonExport = regexp.MustCompile(`(?:^|[^\w$.])(?:module\.)?exports\.([A-Za-z_$][\w$]*)\s*=[^=]`)
+// What Node's own lexer looks for in CommonJS: assignments, defined properties, and files that are exported whole.
+var (
+	commonExport   = regexp.MustCompile(`(?:^|[^\w$.])(?:module\.)?exports\.([A-Za-z_$][\w$]*)\s*=[^=]`)
+	commonProperty = regexp.MustCompile(`Object\.defineProperty\(\s*(?:module\.)?exports\s*,\s*["']([A-Za-z_$][\w$]*)["']`)
+	commonWhole    = regexp.MustCompile(`(?:module\.exports\s*=\s*|\b__export(?:Star)?\(\s*)require\(\s*["']([^"'\n]+)["']\s*\)`)
+)
 
-// commonNames lists the names that a CommonJS text gives its exports, as a reader sees them.
-func commonNames(u *unit) []string {
+// commonNames adds the names that a CommonJS text gives its exports, as a reader sees them, and those of files that it exports whole.
+func commonNames(u *unit, all map[string]bool, seen map[*unit]bool) {
 	if u.links == nil {
-		return nil
+		return
 	}
-	var out []string
-	seen := map[string]bool{"default": true}
-	for _, m := range commonExport.FindAllStringSubmatch(u.links.Source, -1) {
-		if !seen[m[1]] {
-			seen[m[1]] = true
-			out = append(out, m[1])
+	for _, pattern := range []*regexp.Regexp{commonExport, commonProperty} {
+		for _, m := range pattern.FindAllStringSubmatch(u.links.Source, -1) {
+			if m[1] != "default" {
+				all[m[1]] = true
+			}
 		}
 	}
-	return out
+	for _, m := range commonWhole.FindAllStringSubmatch(u.links.Source, -1) {
+		if t := u.calls[m[1]]; t != nil && !seen[t] {
+			seen[t] = true
+			commonNames(t, all, seen)
+		}
+	}
 }
 
 // edit replaces a span of a unit's text. Units that are spliced in come before the new text.
