@@ -57,11 +57,11 @@ func (f *follower) step(ctx context.Context) (done bool, err error) {
 }
 
 func (f *follower) sync(ctx context.Context, name string, c npm.Change) error {
-	delete(f.behind, name)
 	d, err := f.c.Document(ctx, name, "", true)
 	var nf *registry.NotFoundError
 	if errors.As(err, &nf) {
-		if delete(f.versions, name); !c.Deleted {
+		delete(f.versions, name)
+		if delete(f.behind, name); !c.Deleted {
 			f.behind[name] = c // announced before it can be read
 		}
 		return nil
@@ -77,6 +77,7 @@ func (f *follower) sync(ctx context.Context, name string, c npm.Change) error {
 		f.behind[name] = c
 		return nil
 	}
+	delete(f.behind, name) // only now: what failed is tried again
 	var vs []string
 	for v := range p.Versions {
 		vs = append(vs, v)

@@ -168,11 +168,12 @@ func (r *Registry) Publish(p Package) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.publish(p.Name, p.Version, tag, m, tgz, p.Dist)
+	return r.publish(r.fork(p.Name), p.Version, tag, m, tgz, p.Dist)
 }
 
-func (r *Registry) publish(name, version, tag string, m map[string]any, tgz []byte, dist map[string]any) error {
-	d := r.fork(name)
+// publish adds a version to a revision that was forked, and commits that.
+func (r *Registry) publish(d *document, version, tag string, m map[string]any, tgz []byte, dist map[string]any) error {
+	name := d.name
 	if _, used := d.time[version]; used {
 		return fmt.Errorf("%s@%s was published before", name, version)
 	}
@@ -300,12 +301,9 @@ func (r *Registry) Takedown(name string) {
 	delete(d.time, v)
 	d.time["created"] = r.stamp()
 	tgz := Pack(map[string]string{"package.json": fmt.Sprintf("{\"name\":%q,\"version\":%q}", name, v), "README.md": "# Security holding package\n"})
-	base := r.docs[name]
-	r.docs[name] = append(base, d) // publish forks the newest revision
-	if err := r.publish(name, v, "latest", m, tgz, nil); err != nil {
+	if err := r.publish(d, v, "latest", m, tgz, nil); err != nil {
 		panic(err) // the version was just removed from time
 	}
-	r.docs[name] = slices.Delete(r.docs[name], len(base), len(base)+1)
 	m["_npmUser"] = map[string]any{"name": "npm", "email": "npm@example.invalid"}
 }
 

@@ -221,6 +221,9 @@ func TestLag(t *testing.T) {
 func TestTakedown(t *testing.T) {
 	r := start(t)
 	publish(t, r, "a", "1.0.0")
+	for range 2 * kept { // also when old revisions are forgotten
+		r.Touch("a")
+	}
 	r.Takedown("a")
 	d := doc(t, r, "/a")
 	m, _ := d["versions"].(map[string]any)["0.0.1-security"].(map[string]any)

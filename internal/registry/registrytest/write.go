@@ -89,7 +89,7 @@ func (r *Registry) write(q *http.Request, name, rest string, body []byte) respon
 				tag = t
 			}
 		}
-		if err := r.publish(name, v, tag, m, tgz, nil); err != nil {
+		if err := r.publish(r.fork(name), v, tag, m, tgz, nil); err != nil {
 			return failure(http.StatusForbidden, "You cannot publish over the previously published versions: "+v+".")
 		}
 	}
