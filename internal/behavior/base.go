@@ -18,7 +18,6 @@ type Base struct {
 	env       envIndex
 	Behaviors []*Behavior // sorted by ID
 	byID      map[string]*Behavior
-	Published *Edition
 }
 
 // Load reads the knowledge from its files. An error names the file, and the line where there is one.
@@ -48,8 +47,7 @@ func Load(fsys fs.FS) (*Base, error) {
 	if err := b.loadBehaviors(fsys); err != nil {
 		return nil, err
 	}
-	b.Published, err = loadEdition(fsys)
-	return b, err
+	return b, nil
 }
 
 func (b *Base) loadAPIs(fsys fs.FS) error {
