@@ -52,6 +52,9 @@ both sides.`,
 					return usageError{fmt.Errorf("--without: unknown stage %q: want %s", w, strings.Join(scan.Groups, ", "))}
 				}
 			}
+			if err := f.checkClassifier(); err != nil {
+				return err
+			}
 			samples, err := eval.Read(args[0], clusters)
 			if err != nil {
 				return err
@@ -75,7 +78,7 @@ both sides.`,
 				}
 			}
 			bar := a.bar(len(samples), quiet)
-			s := scan.New(k, an)
+			s := scan.New(k, an).WithClassifier(f.classifier)
 			opt := eval.Options{Load: load, Jobs: jobs, Without: without, Stages: stages, Progress: bar}
 			r, judged, err := eval.Run(cmd.Context(), s, samples, opt)
 			if err != nil {
@@ -101,6 +104,7 @@ both sides.`,
 		},
 	}
 	f.limits(cmd)
+	f.classifierFlag(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "output: text, json, or html for a page with charts")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to `FILE` instead of standard output")
 	cmd.Flags().StringVar(&clusters, "clusters", "", "TSV `FILE` with the columns package and cluster")

@@ -20,7 +20,7 @@ import (
 func (a *app) kb() *cobra.Command {
 	cmd := &cobra.Command{Use: "kb", Short: "the behaviour knowledge base", Args: exactArgs(0), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(
-		&cobra.Command{Use: "list", Short: "list the behaviours", Args: exactArgs(0), RunE: func(*cobra.Command, []string) error { return a.kbList() }},
+		a.kbListCommand(),
 		&cobra.Command{Use: "show ID", Short: "show a behaviour or an API", Args: exactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.show(args[0]) }},
 		&cobra.Command{Use: "match FILE", Short: "match a trace, as sequences prints it, against the behaviours", Args: exactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.kbMatch(args[0]) }},
 	)
@@ -38,6 +38,50 @@ func (a *app) version() *cobra.Command {
 		_, err := fmt.Fprintf(a.out, "donapi %s, knowledge %s\n", scan.Version, knowledge.Digest(knowledge.FS()))
 		return err
 	}}
+}
+
+func (a *app) kbListCommand() *cobra.Command {
+	var edition string
+	cmd := &cobra.Command{Use: "list", Short: "list the behaviours", Args: exactArgs(0), RunE: func(*cobra.Command, []string) error {
+		switch edition {
+		case scan.Corrected:
+			return a.kbList()
+		case "published":
+			return a.kbListPublished()
+		}
+		return usageError{fmt.Errorf("--edition: unknown edition %q: want corrected or published", edition)}
+	}}
+	cmd.Flags().StringVar(&edition, "edition", scan.Corrected, "which knowledge base: corrected, or published for the one of the paper's authors")
+	return cmd
+}
+
+// kbListPublished lists the published edition, with the counts that prove it.
+func (a *app) kbListPublished() error {
+	k, err := scan.LoadKnowledge(knowledge.FS())
+	if err != nil {
+		return err
+	}
+	e, err := k.Published()
+	if err != nil {
+		return err
+	}
+	for _, t := range e.Types {
+		fmt.Fprintln(a.out, t.Type)
+		for _, s := range t.Subtypes {
+			condition := ""
+			if s.Paths != "" {
+				condition = ", first argument in the list " + s.Paths
+			} else if len(s.Args) > 0 {
+				condition = ", first argument one of " + strings.Join(s.Args, " ")
+			}
+			fmt.Fprintf(a.out, "  %s (%s%s)\n", s.Name, s.Class, condition)
+		}
+	}
+	for _, s := range e.Sequences {
+		fmt.Fprintf(a.out, "%s  %s\n", s.Category, strings.Join(s.Steps, " -> "))
+	}
+	_, err = fmt.Fprintf(a.out, "%d types, %d subtypes, %d sequences\n", len(e.Types), e.Subtypes(), len(e.Sequences))
+	return err
 }
 
 func (a *app) kbList() error {

@@ -29,6 +29,18 @@ type fetching struct {
 	timeout         time.Duration
 	noConfine       bool
 	cache           bool
+	classifier      string
+}
+
+func (f *fetching) classifierFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.classifier, "classifier", scan.Corrected, "who judges: corrected, or paper for the classifier and the knowledge base as published")
+}
+
+func (f *fetching) checkClassifier() error {
+	if f.classifier != scan.Corrected && f.classifier != scan.Paper {
+		return usageError{fmt.Errorf("--classifier: unknown classifier %q: want %s or %s", f.classifier, scan.Corrected, scan.Paper)}
+	}
+	return nil
 }
 
 func (f *fetching) flags(cmd *cobra.Command) {
@@ -88,7 +100,7 @@ func inTarget(dir string, targets []string) bool {
 
 func (a *app) scan() *cobra.Command {
 	var f fetching
-	var format, failOn, classifier, dynamic string
+	var format, failOn, dynamic string
 	var jobs int
 	var quiet, noColor, all bool
 	cmd := &cobra.Command{
@@ -117,8 +129,8 @@ line, 3 when a verdict is at or above --fail-on (also when another target failed
 			if format != "text" && format != "json" {
 				return usageError{fmt.Errorf("--format: unknown format %q: want text or json", format)}
 			}
-			if classifier != "corrected" {
-				return usageError{fmt.Errorf("--classifier: unknown classifier %q: want corrected", classifier)}
+			if err := f.checkClassifier(); err != nil {
+				return err
 			}
 			switch dynamic {
 			case "never":
@@ -137,7 +149,7 @@ line, 3 when a verdict is at or above --fail-on (also when another target failed
 	f.flags(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "output: text, or json for JSON Lines")
 	cmd.Flags().StringVar(&failOn, "fail-on", "malicious", "exit with 3 from this `LEVEL` on: clear, inconclusive, suspicious, malicious")
-	cmd.Flags().StringVar(&classifier, "classifier", "corrected", "which edition of the knowledge base judges")
+	f.classifierFlag(cmd)
 	cmd.Flags().StringVar(&dynamic, "dynamic", "never", "execute packages in a sandbox: never, auto, always")
 	cmd.Flags().IntVar(&jobs, "jobs", runtime.GOMAXPROCS(0), "packages analysed at the same time")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "no progress and no notes")
@@ -154,10 +166,10 @@ func colors(w any) bool {
 // analyser makes the part of a scanner that runs the stages.
 func (f *fetching) analyser(k *scan.Knowledge, trace bool) (scan.Analyser, func()) {
 	if f.noConfine {
-		return scan.InProcess{K: k}, func() {}
+		return scan.InProcess{K: k, Paper: f.classifier == scan.Paper}, func() {}
 	}
 	pool := confine.NewPool(confine.Limits{Time: f.timeout})
-	return &scan.Confined{Pool: pool, Trace: trace, Knowledge: k.Digest}, pool.Close
+	return &scan.Confined{Pool: pool, Trace: trace, Paper: f.classifier == scan.Paper, Knowledge: k.Digest}, pool.Close
 }
 
 // runScan scans all targets, several at a time, and reports them in the order given.
@@ -177,7 +189,7 @@ func (a *app) runScan(ctx context.Context, targets []string, f *fetching, h repo
 			return err
 		}
 	}
-	s := scan.New(k, an)
+	s := scan.New(k, an).WithClassifier(f.classifier)
 	var items []scan.Item
 	note := func(m string) {
 		if !quiet {

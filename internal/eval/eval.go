@@ -38,10 +38,10 @@ type Report struct {
 	Knowledge  string   `json:"knowledge"`
 	Without    []string `json:"without,omitempty"`
 	All        Row      `json:"all"`
-	Parts      []Row    `json:"parts"`            // tune and check of the nested split
-	Stages     []Row    `json:"stages,omitempty"` // each group of stages alone, then everything without it
-	Categories []Row    `json:"categories"`       // packages with a finding of the category that carried the verdict
-	Sizes      []Row    `json:"sizes"`            // by bytes unpacked
+	Parts      []Row    `json:"parts"`              // tune and check of the nested split
+	Stages     []Row    `json:"stages,omitempty"`   // each group of stages alone, then everything without it
+	Categories []Row    `json:"categories"`         // packages with a finding of the category that carried the verdict
+	Sizes      []Row    `json:"sizes"`              // by bytes unpacked
 	Variants   []Held   `json:"variants,omitempty"` // whether flagged samples keep their verdict when written differently
 	Costs      []Cost   `json:"costs"`
 	Errors     []Error  `json:"errors"`

@@ -29,9 +29,10 @@ type Analysis struct {
 	Trace     *callseq.Trace   `json:"trace,omitempty"` // nil where nobody asked for it
 	Findings  []report.Finding `json:"findings"`        // of the detectors
 	Coverage  report.Coverage  `json:"coverage"`
-	Knowledge string           `json:"knowledge"` // whose behaviours were matched
-	Matched   []report.Finding `json:"matched"`   // behaviours
-	Features  []report.Feature `json:"features"`  // the paper's 12
+	Knowledge string           `json:"knowledge"`       // whose behaviours were matched
+	Matched   []report.Finding `json:"matched"`         // behaviours
+	Features  []report.Feature `json:"features"`        // the paper's 12
+	Paper     []report.Finding `json:"paper,omitempty"` // sequences of the published edition, where asked for
 	Costs     []Cost           `json:"costs,omitempty"`
 	Profile   *diff.Profile    `json:"profile,omitempty"` // nil where nobody asked for it
 }
@@ -41,6 +42,21 @@ type Knowledge struct {
 	Base   *behavior.Base
 	Shell  *shell.Reader
 	Digest string
+
+	published func() (*behavior.Edition, error)
+}
+
+// Published is the edition of the paper's authors, read when it is first asked for.
+func (k *Knowledge) Published() (*behavior.Edition, error) { return k.published() }
+
+// matchPaper finds the sequences of the published edition.
+func matchPaper(k *Knowledge, a *Analysis) error {
+	e, err := k.Published()
+	if err != nil {
+		return err
+	}
+	a.Paper = e.Match(a.Trace)
+	return nil
 }
 
 // match finds the behaviours in the trace.

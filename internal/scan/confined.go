@@ -19,6 +19,7 @@ import (
 type Confined struct {
 	Pool      *confine.Pool
 	Trace     bool   // hand the trace out too
+	Paper     bool   // match the published edition too
 	Profile   bool   // and the profile that versions are compared by
 	Knowledge string // digest of what the children match with
 	Progress  func(target, file string)
@@ -33,6 +34,7 @@ type job struct {
 	Match   *Analysis                 `json:"match,omitempty"`
 	Trace   bool                      `json:"trace,omitempty"`   // hand the trace out
 	Merge   *reconstruct.MergeOptions `json:"merge,omitempty"`   // write the merged file instead
+	Paper   bool                      `json:"paper,omitempty"`   // match the published edition too
 	Profile bool                      `json:"profile,omitempty"` // add the profile that versions are compared by
 }
 
@@ -66,6 +68,11 @@ func Handler(k *Knowledge) confine.Handler {
 				out.Profile = profile(k, a, out)
 			}
 		}
+		if j.Paper {
+			if err := matchPaper(k, out); err != nil {
+				return nil, err
+			}
+		}
 		if !j.Trace {
 			out.Trace = nil
 		}
@@ -95,7 +102,7 @@ func (c *Confined) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
 
 // Match finds the behaviours anew.
 func (c *Confined) Match(ctx context.Context, a *Analysis) (*Analysis, error) {
-	return c.run(ctx, job{Target: a.Name, Match: a, Trace: c.Trace})
+	return c.run(ctx, job{Target: a.Name, Match: a, Trace: c.Trace, Paper: c.Paper})
 }
 
 func (c *Confined) run(ctx context.Context, j job) (*Analysis, error) {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/behavior"
@@ -35,7 +36,8 @@ func LoadKnowledge(fsys fs.FS) (*Knowledge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Knowledge{Base: b, Shell: sh, Digest: knowledge.Digest(fsys)}, nil
+	published := sync.OnceValues(func() (*behavior.Edition, error) { return behavior.LoadEdition(fsys, b) })
+	return &Knowledge{Base: b, Shell: sh, Digest: knowledge.Digest(fsys), published: published}, nil
 }
 
 // Subject is one package to be scanned: a tarball's bytes, or a folder.
@@ -50,6 +52,20 @@ type Subject struct {
 type Scanner struct {
 	k        *Knowledge
 	analyser Analyser
+	paper    bool
+}
+
+// Classifiers that can judge: our own rules on the corrected knowledge, and the paper's on the published.
+const (
+	Corrected = "corrected"
+	Paper     = "paper"
+)
+
+// WithClassifier is the scanner with another classifier. For the paper's the analyser must have been told to match its edition.
+func (s *Scanner) WithClassifier(name string) *Scanner {
+	t := *s
+	t.paper = name == Paper
+	return &t
 }
 
 // Analyser runs the stages on one package, and finds behaviours anew in an analysis that was made with other knowledge: in this
@@ -74,7 +90,7 @@ func (s *Scanner) Scan(ctx context.Context, sub Subject) (*report.Verdict, error
 // Analyse runs the stages only.
 func (s *Scanner) Analyse(ctx context.Context, sub Subject) (*Analysis, error) {
 	a, err := s.analyser.Analyse(ctx, sub)
-	if err != nil || a.Knowledge == s.k.Digest {
+	if err != nil || a.Knowledge == s.k.Digest && (!s.paper || a.Paper != nil) {
 		return a, err
 	}
 	return s.analyser.Match(ctx, a)
@@ -88,9 +104,13 @@ func (s *Scanner) Failed(target string, err error) *report.Verdict {
 // Judge makes the verdict of an analysis. It reads findings, never the trace: whatever an attacker could make large or deep stays in
 // the process that ran the stages.
 func (s *Scanner) Judge(a *Analysis, sub Subject) *report.Verdict {
-	fs := slices.Concat(a.Findings, sub.Notes, a.Matched)
+	matched, judge := a.Matched, verdict.Judge
+	if s.paper {
+		matched, judge = a.Paper, verdict.JudgeAsPaper
+	}
+	fs := slices.Concat(a.Findings, sub.Notes, matched)
 	report.SortFindings(fs)
-	r := verdict.Judge(verdict.Input{Findings: fs, Coverage: a.Coverage, Features: a.Features})
+	r := judge(verdict.Input{Findings: fs, Coverage: a.Coverage, Features: a.Features})
 	return &report.Verdict{SchemaVersion: report.SchemaVersion, Target: sub.Target, Scanner: "donapi " + Version, Knowledge: s.k.Digest, Name: a.Name, Version: a.Version, Integrity: a.Integrity,
 		Level: r.Level, Why: r.Why, Preliminary: r.Preliminary, Categories: r.Categories, Findings: fs, Features: a.Features, Coverage: a.Coverage}
 }
@@ -98,6 +118,7 @@ func (s *Scanner) Judge(a *Analysis, sub Subject) *report.Verdict {
 // InProcess analyses in the present process.
 type InProcess struct {
 	K       *Knowledge
+	Paper   bool // match the published edition too
 	Profile bool // add the profile that versions are compared by
 }
 
@@ -111,13 +132,19 @@ func (p InProcess) Analyse(ctx context.Context, s Subject) (*Analysis, error) {
 	if p.Profile {
 		out.Profile = profile(p.K, a, out)
 	}
-	return out, nil
+	if p.Paper {
+		err = matchPaper(p.K, out)
+	}
+	return out, err
 }
 
 // Match finds the behaviours anew.
 func (p InProcess) Match(_ context.Context, a *Analysis) (*Analysis, error) {
 	b := *a
 	match(p.K, &b)
+	if p.Paper {
+		return &b, matchPaper(p.K, &b)
+	}
 	return &b, nil
 }
 

@@ -314,3 +314,30 @@ func flowsFrom(c *callseq.Call, ok func(callseq.ID) bool) bool {
 	}
 	return false
 }
+
+// JudgeAsPaper weighs as the paper's hierarchical classifier does, to be measured beside our own rules: a package whose preliminary
+// judgement is normal is let go; of the others, a sequence of the published edition makes it malicious, of that sequence's category.
+// Our preliminary judgement stands in the place of the paper's two forests.
+func JudgeAsPaper(in Input) Result {
+	r := Judge(in)
+	out := Result{Level: report.Clear, Why: "nothing that the paper's classifier looks for", Preliminary: r.Preliminary}
+	if r.Level == report.Inconclusive {
+		out.Level, out.Why, out.Rule = r.Level, r.Why, r.Rule
+	}
+	if r.Preliminary == report.Normal {
+		out.Categories = []string{}
+		return out
+	}
+	var matched []report.Finding
+	for _, f := range in.Findings {
+		if strings.HasPrefix(f.ID, "paper/") {
+			matched = append(matched, f)
+		}
+	}
+	if len(matched) > 0 {
+		out.Level, out.Rule = report.Malicious, "paper-sequence"
+		out.Why = strings.ToLower(strings.ReplaceAll(matched[0].Title, "_", " "))
+	}
+	out.Categories = categories(matched, out.Level)
+	return out
+}
