@@ -8,7 +8,10 @@ const (
 	maxSource  = 64 << 20 // bytes
 	maxNesting = 4000     // brackets, template holes
 	maxChain   = 20_000   // operators of one kind in a row at one level
-	maxPrefix  = 4000     // unary operators, arrows, labels in a row
+	maxPrefix  = 4000     // unary operators or arrows in a row
+	maxLabels  = 1000     // labels in a row; the parser's cost grows with their square, as that of the next two does
+	maxAngles  = 500      // opening type arguments in a row
+	maxCases   = 20_000   // cases of all switches
 )
 
 func guard(name, src string) error {
@@ -17,10 +20,26 @@ func guard(name, src string) error {
 	}
 	depth, deepest := 0, 0
 	chain, prefix := 0, 0
+	arrows, labels, angles, cases := 0, 0, 0, 0
 	var err *Refusal
 	Scan(src, func(t Token) bool {
 		switch t.Kind {
 		case Punct:
+			switch t.Text { // what words may stand between
+			case "=>":
+				arrows++
+				labels, angles = 0, 0
+			case ":":
+				labels++
+				angles = 0
+			case "<":
+				angles++
+				labels = 0
+			case "(", ")":
+				labels, angles = 0, 0
+			default:
+				arrows, labels, angles = 0, 0, 0
+			}
 			switch t.Text {
 			case "(", "[", "{", "${":
 				depth++
@@ -40,6 +59,10 @@ func guard(name, src string) error {
 				prefix = 0
 			}
 		case Word:
+			if t.Text == "case" {
+				cases++
+				labels = 0
+			}
 			switch t.Text {
 			case "typeof", "void", "delete", "await", "new", "else", "if", "extends", "class", "async", "function", "return", "in", "of":
 				prefix++
@@ -56,6 +79,10 @@ func guard(name, src string) error {
 			err = &Refusal{name, "nesting", fmt.Sprintf("nested more than %d levels deep", maxNesting)}
 		case chain > maxChain:
 			err = &Refusal{name, "chain", fmt.Sprintf("more than %d concatenations in a row", maxChain)}
+		case arrows > maxPrefix || labels > maxLabels || angles > maxAngles:
+			err = &Refusal{name, "chain", "arrows, labels or type arguments without end"}
+		case cases > maxCases:
+			err = &Refusal{name, "tokens", fmt.Sprintf("more than %d cases", maxCases)}
 		case prefix > maxPrefix:
 			err = &Refusal{name, "chain", fmt.Sprintf("more than %d operators in a row", maxPrefix)}
 		}

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/ije/esbuild-internal/ast"
 	"github.com/ije/esbuild-internal/config"
@@ -29,6 +30,9 @@ type Options struct {
 // Parse reads a source text. Loaders are tried in turn: that of the extension, then JSX, then TypeScript. The error is a
 // *Refusal when the guard will not hand the text to the parser, else a *SyntaxError.
 func Parse(name, source string, opt Options) (*Unit, error) {
+	if rest, ok := strings.CutPrefix(source, "\ufeff#!"); ok { // Node takes the mark off first; positions stay what they are
+		source = "//   " + rest
+	}
 	if err := guard(name, source); err != nil {
 		return nil, err
 	}
