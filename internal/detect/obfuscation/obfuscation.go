@@ -1,7 +1,8 @@
 // Package obfuscation tells code that was made unreadable on purpose from code that is merely minified or generated. It works on
 // tokens, so that it needs no parse, and scores each file by what obfuscators leave behind: names of one machine-made shape,
 // arrays of encoded strings behind a decoder, character codes, escapes, flattened control flow, alphabets of a few punctuators.
-// The paper's 25 features are computed beside it; a trained forest may replace the score.
+// The paper's 25 features stand beside it in the finding, of the worst file and of the whole
+// package, with a linear score in the place of the paper's forest; they decide nothing here.
 package obfuscation
 
 import (
@@ -36,6 +37,7 @@ const (
 func run(s *detect.Subject) []report.Finding {
 	var reached, present []report.Evidence
 	var top Score
+	var topSource, all string // the paper's features are of the worst file, and of the whole package
 	for i, m := range s.Program.Modules {
 		if i >= maxFiles || m.Kind != js.KindCommonJS && m.Kind != js.KindESM || len(m.Data) < 200 {
 			continue
@@ -48,7 +50,7 @@ func run(s *detect.Subject) []report.Finding {
 		if m.Reach&(js.ReachInstall|js.ReachImport) != 0 {
 			reached = append(reached, ev)
 			if sc.Value > top.Value {
-				top = sc
+				top, topSource = sc, string(m.Data[:min(len(m.Data), maxBytes)])
 			}
 		} else {
 			present = append(present, ev)
@@ -57,7 +59,20 @@ func run(s *detect.Subject) []report.Finding {
 	var out []report.Finding
 	if len(reached) > 0 {
 		f := detect.Find(checks, "obfuscation/reached", reached[:min(len(reached), 10)]...)
+		for _, m := range s.Program.Modules {
+			if (m.Kind == js.KindCommonJS || m.Kind == js.KindESM) && m.Reach != 0 && len(all)+len(m.Data) <= maxBytes {
+				all += string(m.Data) + "\n"
+			}
+		}
 		f.Score, f.Features = round(top.Value), top.Features
+		for _, x := range Paper(topSource) {
+			x.Name = "file " + x.Name
+			f.Features = append(f.Features, x)
+		}
+		for _, x := range Paper(all) {
+			x.Name = "package " + x.Name
+			f.Features = append(f.Features, x)
+		}
 		out = append(out, f)
 	}
 	if len(present) > 0 {
