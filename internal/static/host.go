@@ -817,7 +817,11 @@ func (ev *evaluator) handlerArgs(a *Abstract, event string) []Value {
 }
 
 func (ev *evaluator) eventType(a *Abstract, event string) (string, int) {
-	for _, name := range []string{a.typ + ".on", a.typ + ".addEventListener", a.typ} {
+	kind := a.typ
+	if kind == "" && a.host { // the document, the window
+		kind = a.path
+	}
+	for _, name := range []string{kind + ".on", kind + ".addEventListener", kind} {
 		if api := ev.base.API(name); api != nil {
 			for _, r := range api.Results {
 				if r.On == "event" && r.Event == event {
