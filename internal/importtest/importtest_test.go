@@ -21,7 +21,7 @@ var layers = []struct {
 }{
 	{"vocabulary", true, []string{"internal/npm", "internal/js", "internal/callseq", "internal/report"}},
 	{"knowledge", false, []string{"knowledge"}},
-	{"views", false, []string{"internal/artifact", "internal/behavior", "internal/confine"}},
+	{"views", false, []string{"internal/artifact", "internal/behavior", "internal/confine", "internal/npm/npmtest"}},
 	{"detector vocabulary", false, []string{"internal/detect"}},
 	{"stages", false, []string{"internal/registry", "internal/registry/*", "internal/reconstruct", "internal/static", "internal/shell", "internal/verdict", "internal/detect/*", "internal/report/*"}},
 	{"spine", false, []string{"internal/scan"}},

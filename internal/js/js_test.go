@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/donapi/donapi/internal/npm/npmtest"
 )
 
 // TestParse reads one snippet of each kind of syntax and asks what it loads, and which names it binds nowhere.
@@ -212,7 +214,7 @@ func BenchmarkParse(b *testing.B) {
 
 // TestAcorn compares with acorn on npm's own files: what parses, and every word, number, string and regular expression.
 func TestAcorn(t *testing.T) {
-	dir := npmInstall(t, "testdata/acorn/package.json")
+	dir := npmtest.Install(t, "testdata/acorn/package.json")
 	out, err := exec.Command("npm", "root", "-g").Output()
 	if err != nil {
 		t.Skip("skipped: npm root -g: ", err)
@@ -282,32 +284,4 @@ func compare(t *testing.T, file, src string, want [][2]string) {
 			return
 		}
 	}
-}
-
-// npmInstall installs what a package.json names into a folder of the test and returns it.
-func npmInstall(t *testing.T, manifest string) string {
-	t.Helper()
-	skip := func(why string) {
-		if os.Getenv("DONAPI_REQUIRE_NPM") != "" {
-			t.Fatal(why)
-		}
-		t.Skip("skipped: " + why)
-	}
-	if _, err := exec.LookPath("npm"); err != nil {
-		skip("npm is not here")
-	}
-	dir := t.TempDir()
-	data, err := os.ReadFile(manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "package.json"), data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		skip(fmt.Sprintf("npm install: %v: %s", err, out))
-	}
-	return dir
 }

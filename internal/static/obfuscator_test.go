@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/donapi/donapi/internal/callseq"
+	"github.com/donapi/donapi/internal/npm/npmtest"
 )
 
 // TestObfuscator obfuscates every program below testdata/programs with eight presets of javascript-obfuscator and three seeds, and
@@ -22,7 +23,7 @@ func TestObfuscator(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: -short")
 	}
-	dir := npmInstall(t, "testdata/obfuscator/package.json")
+	dir := npmtest.Install(t, "testdata/obfuscator/package.json")
 	script, _ := filepath.Abs("testdata/obfuscator/obfuscate.js")
 	programs, _ := filepath.Abs("testdata/programs")
 	cmd := exec.Command("node", script, programs, "1", "42", "7777")
@@ -117,32 +118,4 @@ func glob(t *testing.T, pattern string) []string {
 		t.Fatalf("%s: nothing there (%v)", pattern, err)
 	}
 	return list
-}
-
-// npmInstall installs what a package.json names into a folder of the test and returns it.
-func npmInstall(t *testing.T, manifest string) string {
-	t.Helper()
-	skip := func(why string) {
-		if os.Getenv("DONAPI_REQUIRE_NPM") != "" {
-			t.Fatal(why)
-		}
-		t.Skip("skipped: " + why)
-	}
-	if _, err := exec.LookPath("npm"); err != nil {
-		skip("npm is not here")
-	}
-	dir := t.TempDir()
-	data, err := os.ReadFile(manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "package.json"), data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		skip(fmt.Sprintf("npm install: %v: %s", err, out))
-	}
-	return dir
 }
