@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -469,11 +468,10 @@ func (b *builder) reach() {
 // run; those are found in the text. The tokens are read only where the text holds a request that Calls does not.
 func specifiers(u *js.Unit) []string {
 	fresh := false
-	for _, m := range requestPattern.FindAllStringSubmatch(u.Source, -1) {
-		if fresh = !slices.Contains(u.Calls, m[1]); fresh {
-			break
-		}
-	}
+	requests(u.Source, func(spec string) bool {
+		fresh = !slices.Contains(u.Calls, spec)
+		return !fresh
+	})
 	if !fresh {
 		return u.Calls
 	}
@@ -499,7 +497,28 @@ func specifiers(u *js.Unit) []string {
 	return out
 }
 
-var requestPattern = regexp.MustCompile(`\b(?:require|import)\s*\(\s*["']([^"'\\\n]+)["']`)
+// requests finds what looks like require("x") or import("x") in a text, wherever it stands, until found returns false.
+func requests(src string, found func(spec string) bool) {
+	for _, word := range []string{"require", "import"} {
+		for at := 0; ; {
+			i := strings.Index(src[at:], word)
+			if i < 0 {
+				break
+			}
+			at += i + len(word)
+			rest, called := strings.CutPrefix(strings.TrimLeft(src[at:min(len(src), at+maxSpecifier)], " \t\r\n"), "(")
+			rest = strings.TrimLeft(rest, " \t\r\n")
+			if !called || rest == "" || rest[0] != '"' && rest[0] != '\'' {
+				continue
+			}
+			if n := strings.IndexAny(rest[1:], "\"'\\\n"); n > 0 && rest[1+n] != '\\' && rest[1+n] != '\n' && !found(rest[1:1+n]) {
+				return
+			}
+		}
+	}
+}
+
+const maxSpecifier = 1000 // bytes from a request's word to the end of what it names
 
 // Resolve finds what a specifier names, as Node does.
 func (b *builder) Resolve(from, spec string, esm bool) js.Resolution {
