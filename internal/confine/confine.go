@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -106,6 +107,19 @@ func Serve(h Handler) error {
 		if err := out.Flush(); err != nil {
 			return err
 		}
+		req, reply = nil, nil
+		giveBack()
+	}
+}
+
+// keepHeap is how much heap an idle child may keep, bytes: the next job will want about as much as most do.
+const keepHeap = 96 << 20
+
+// giveBack returns the memory of a large job to the system while nobody waits for the child.
+func giveBack() {
+	var m runtime.MemStats
+	if runtime.ReadMemStats(&m); m.HeapSys-m.HeapReleased > keepHeap {
+		debug.FreeOSMemory()
 	}
 }
 
