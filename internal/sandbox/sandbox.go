@@ -62,7 +62,7 @@ type Spec struct {
 	Limits  Limits
 	Network Network
 
-	// Channel is the path of a FIFO in the box. Each line that code in the box writes to it becomes an Event of source Node with the line
+	// Channel is the path of a FIFO in the box. Each line that code in the box writes to it becomes an Event of SourceNode with the line
 	// as Data; lines of at most 4096 bytes written in one call never mix. Empty means none.
 	Channel string
 	// Opens asks for kernel events of opened files and sent datagrams too, which costs about 15 microseconds for each.
@@ -184,104 +184,87 @@ type Source string
 
 // Sources.
 const (
-	Node    Source = "node"    // a line on Spec.Channel; anything in the box can write one
-	Kernel  Source = "kernel"  // a system call, seen from outside
-	Traffic Source = "network" // a message that reached the fake internet
-	Launch  Source = "box"     // the box itself
+	SourceNode    Source = "node"    // a line on Spec.Channel; anything in the box can write one
+	SourceKernel  Source = "kernel"  // a system call, seen from outside
+	SourceNetwork Source = "network" // a message that reached the fake internet
+	SourceBox     Source = "box"     // the box itself
 )
 
 // Kind says what an event is. Which fields it has stands beside each kind.
 type Kind string
 
-// Kinds of source Node.
+// Kinds of SourceNode.
 const (
-	Line Kind = "line" // Data: the line without its end
+	KindLine Kind = "line" // Data: the line without its end
 )
 
-// Kinds of source Kernel. Calls are seen as they are made: they may still fail. Paths are absolute.
+// Kinds of SourceKernel. Calls are seen as they are made: they may still fail. Paths are absolute.
 const (
-	Exec     Kind = "exec"     // Path, Args: argv
-	Start    Kind = "start"    // a process was made: PID the new one, Parent its parent (strong tier; elsewhere Parent of exec tells)
-	Exit     Kind = "exit"     // Status (strong tier)
-	Connect  Kind = "connect"  // Addr
-	Bind     Kind = "bind"     // Addr
-	Send     Kind = "send"     // Addr (with Spec.Opens)
-	Open     Kind = "open"     // Path, Flags: r, w, rw, with c for create, t for truncate, a for append (with Spec.Opens)
-	Unlink   Kind = "unlink"   // Path
-	Rename   Kind = "rename"   // Path, To
-	Linked   Kind = "link"     // Path: what is linked to, To: the new name, Flags: symbolic or hard
-	Chmod    Kind = "chmod"    // Path, Mode
-	Mkdir    Kind = "mkdir"    // Path (with Spec.Opens)
-	Signal   Kind = "kill"     // Target: pid, Number
-	MemFile  Kind = "memfd"    // Path: the name given
-	Modules  Kind = "module"   // Path: a kernel module, refused
-	Refused  Kind = "refused"  // Call: a system call that only an attempt to break out, to trace or to hide makes
-	SocketOf Kind = "socket"   // Family: a socket of a family that the box refuses
-	Syscall  Kind = "syscall"  // Call: a traced system call whose arguments the tier does not decode (strong tier)
-	Lost     Kind = "lost"     // Count: kernel events that could not be kept
-	Observed Kind = "observed" // kernel events are being received: the first of them
+	KindExec    Kind = "exec"    // Path, Args: argv
+	KindStart   Kind = "start"   // a process was made: PID the new one, Parent its parent (strong tier; elsewhere Parent of exec tells)
+	KindExit    Kind = "exit"    // Status (strong tier)
+	KindConnect Kind = "connect" // Addr
+	KindBind    Kind = "bind"    // Addr
+	KindSend    Kind = "send"    // Addr (with Spec.Opens)
+	KindOpen    Kind = "open"    // Path, Flags: r, w or rw, then c for create, t for truncate, a for append (with Spec.Opens)
+	KindMkdir   Kind = "mkdir"   // Path (with Spec.Opens)
+	KindUnlink  Kind = "unlink"  // Path
+	KindRename  Kind = "rename"  // Path, To
+	KindLink    Kind = "link"    // Path: what is linked to, To: the new name, Flags: symbolic or hard
+	KindChmod   Kind = "chmod"   // Path, Flags: the mode, octal
+	KindSignal  Kind = "kill"    // Target, Status: the number of the signal
+	KindMemFile Kind = "memfd"   // Path: the name given
+	KindRefused Kind = "refused" // Call: a system call that only an attempt to break out, to trace or to hide makes; Path of it, where it has one
+	KindCall    Kind = "call"    // Call: a traced system call whose arguments the tier does not decode (strong tier)
+	KindLost    Kind = "lost"    // Status: how many kernel events could not be kept
 )
 
-// Kinds of source Traffic. Every one has Addr (the destination the box asked for) and, once a name was resolved to it, Host.
+// Kinds of SourceNetwork. Every one but dns has Addr, the destination that the box asked for, and Host once a name was resolved to it.
 const (
-	DNS     Kind = "dns"     // Host: the name asked for, Type
-	Flow    Kind = "flow"    // a TCP connection was accepted
-	TLS     Kind = "tls"     // SNI, ALPN, Error when the handshake failed
-	HTTP    Kind = "http"    // Scheme, Method, Host, Path, Header, Data: body, Status: what was answered
-	Message Kind = "message" // Proto: tcp, udp, smtp, ftp, ssh...; Data: what was sent in one direction of a connection, or one datagram
-	Ping    Kind = "ping"    // ICMP echo
+	KindDNS     Kind = "dns"     // Host: the name asked for, Type
+	KindFlow    Kind = "flow"    // a TCP connection was accepted
+	KindTLS     Kind = "tls"     // SNI, ALPN, Error when the handshake failed
+	KindHTTP    Kind = "http"    // Scheme, Method, Host, Path, Header, Data: body, Status: what was answered
+	KindMessage Kind = "message" // Proto: tcp, tls, udp, smtp, ftp, ssh...; Data: what the box sent on the connection, or one datagram
+	KindPing    Kind = "ping"    // ICMP echo
 )
 
-// Kinds of source Launch.
+// Kinds of SourceBox.
 const (
-	Began   Kind = "began"   // Tier
-	Over    Kind = "limit"   // Limit: which one was reached
-	Orphan  Kind = "orphan"  // Args: argv of a process that was still alive when the first one had ended
-	Ended   Kind = "ended"   // Status, Reason
-	Dropped Kind = "dropped" // Count: events beyond Limits.Events
+	KindBegan   Kind = "began"   // Type: the tier
+	KindLimit   Kind = "limit"   // Type: the Limit that was reached
+	KindOrphan  Kind = "orphan"  // Args: argv of a process that was still alive when the first one had ended
+	KindEnded   Kind = "ended"   // Status, Type: the Reason
+	KindDropped Kind = "dropped" // Status: how many events came after Limits.Events
 )
 
-// Field names one field of an event.
-type Field string
-
-// Fields.
-const (
-	Path   Field = "path"
-	To     Field = "to"
-	Addr   Field = "addr" // ip:port, [ip]:port, or unix:path
-	Host   Field = "host"
-	Type   Field = "type"
-	Flags  Field = "flags"
-	Mode   Field = "mode" // octal
-	Target Field = "target"
-	Number Field = "number"
-	Family Field = "family"
-	Call   Field = "call"
-	Count  Field = "count"
-	Status Field = "status"
-	Reason Field = "reason"
-	Which  Field = "limit"
-	SNI    Field = "sni"
-	ALPN   Field = "alpn"
-	Error  Field = "error"
-	Scheme Field = "scheme"
-	Method Field = "method"
-	Proto  Field = "proto"
-	Name   Field = "name" // of the executable file, as the kernel shows it
-)
-
-// Event is one thing that happened in a box.
+// Event is one thing that happened in a box. Beside its first five fields it has those that its Kind names.
 type Event struct {
-	Source Source
-	Kind   Kind
-	At     time.Duration // since the run began, of one monotonic clock for all sources
-	PID    int           // as the box counts, 0 when unknown
-	Parent int           // of PID, 0 when unknown
-	Fields map[Field]string
-	Args   []string
-	Header []Header
-	Data   []byte
-	Cut    bool // Args or Data is only the head of what there was
+	Source Source        `json:"source"`
+	Kind   Kind          `json:"kind"`
+	At     time.Duration `json:"at"`               // since the run began, of one monotonic clock for all sources
+	PID    int           `json:"pid,omitempty"`    // as the box counts, 0 when unknown
+	Parent int           `json:"parent,omitempty"` // of PID, 0 when unknown
+
+	Path   string   `json:"path,omitempty"`
+	To     string   `json:"to,omitempty"`
+	Addr   string   `json:"addr,omitempty"` // ip:port, [ip]:port, or unix:path
+	Host   string   `json:"host,omitempty"`
+	Type   string   `json:"type,omitempty"`
+	Flags  string   `json:"flags,omitempty"`
+	Call   string   `json:"call,omitempty"`
+	SNI    string   `json:"sni,omitempty"`
+	ALPN   string   `json:"alpn,omitempty"`
+	Scheme string   `json:"scheme,omitempty"`
+	Method string   `json:"method,omitempty"`
+	Proto  string   `json:"proto,omitempty"`
+	Error  string   `json:"error,omitempty"`
+	Status int      `json:"status,omitempty"`
+	Target int      `json:"target,omitempty"` // pid, as the box counts
+	Args   []string `json:"args,omitempty"`
+	Header []Header `json:"header,omitempty"`
+	Data   []byte   `json:"data,omitempty"`
+	Cut    bool     `json:"cut,omitempty"` // Args or Data is only the head of what there was
 }
 
 // Reason says why a box ended.
@@ -289,12 +272,12 @@ type Reason string
 
 // Reasons. The zero value is no reason: the box did not run.
 const (
-	Exited   Reason = "exit"     // the first process ended, and the rest with it or within the grace
-	Killed   Reason = "signal"   // the first process was ended by a signal that the box did not send
-	TimeOut  Reason = "wall"     // Limits.Wall
-	Memory   Reason = "memory"   // Limits.Memory
-	Flooded  Reason = "events"   // Limits.Events
-	Canceled Reason = "canceled" // the context of Run
+	ReasonExit     Reason = "exit"     // the first process ended, and the rest with it or within the grace
+	ReasonSignal   Reason = "signal"   // the first process was ended by a signal that the box did not send
+	ReasonWall     Reason = "wall"     // Limits.Wall
+	ReasonMemory   Reason = "memory"   // Limits.Memory
+	ReasonEvents   Reason = "events"   // Limits.Events
+	ReasonCanceled Reason = "canceled" // the context of Run
 )
 
 // Limit names a limit that was reached, whether or not it ended the box.
@@ -302,13 +285,13 @@ type Limit string
 
 // Limits that can be reached.
 const (
-	WallLimit    Limit = "wall"
-	MemoryLimit  Limit = "memory"
-	ProcessLimit Limit = "processes"
-	DiskLimit    Limit = "disk"
-	OutputLimit  Limit = "output"
-	EventLimit   Limit = "events"
-	WrittenLimit Limit = "written"
+	LimitWall      Limit = "wall"
+	LimitMemory    Limit = "memory"
+	LimitProcesses Limit = "processes"
+	LimitDisk      Limit = "disk"
+	LimitOutput    Limit = "output"
+	LimitEvents    Limit = "events"
+	LimitWritten   Limit = "written"
 )
 
 // Result is how a run ended.
