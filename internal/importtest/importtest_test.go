@@ -20,11 +20,19 @@ var layers = []struct {
 	pkgs  []string
 }{
 	{"vocabulary", true, []string{"internal/npm", "internal/js", "internal/callseq", "internal/report"}},
+	{"isolation", false, []string{"internal/sandbox"}},
+	{"fake internet", false, []string{"internal/sandbox/internet"}},
+	{"tiers of isolation", false, []string{"internal/sandbox/*"}},
+	{"choice of a tier", false, []string{"internal/sandbox/tier"}},
+	{"models", false, []string{"internal/forest"}},
 	{"knowledge", false, []string{"knowledge"}},
 	{"views", false, []string{"internal/artifact", "internal/behavior", "internal/confine", "internal/npm/npmtest"}},
 	{"detector vocabulary", false, []string{"internal/detect"}},
 	{"stages", false, []string{"internal/registry", "internal/registry/*", "internal/reconstruct", "internal/static", "internal/shell", "internal/verdict", "internal/detect/*", "internal/report/*"}},
+	{"execution", true, []string{"internal/dynamic", "internal/dynamic/*"}},
 	{"spine", false, []string{"internal/scan"}},
+	{"records", true, []string{"internal/store", "internal/store/*"}},
+	{"workers", true, []string{"internal/worker", "internal/worker/*"}},
 	{"evaluation", true, []string{"internal/eval", "internal/eval/*"}},
 	{"commands", false, []string{"cmd/*"}},
 }

@@ -261,6 +261,7 @@ type Event struct {
 	Error  string   `json:"error,omitempty"`
 	Status int      `json:"status,omitempty"`
 	Target int      `json:"target,omitempty"` // pid, as the box counts
+	Flow   int      `json:"flow,omitempty"`   // of SourceNetwork: the number of the connection
 	Args   []string `json:"args,omitempty"`
 	Header []Header `json:"header,omitempty"`
 	Data   []byte   `json:"data,omitempty"`
