@@ -71,7 +71,7 @@ Exit status: 0 when no finding is at or above --fail-on, 1 when a target could n
 					return err
 				}
 			}
-			an, done := f.analyser(k, false)
+			an, done := f.analyser(k, false, 1)
 			defer done()
 			switch x := an.(type) {
 			case *scan.Confined:

@@ -70,7 +70,7 @@ both sides.`,
 			if err != nil {
 				return err
 			}
-			an, done := f.analyser(k, true)
+			an, done := f.analyser(k, true, jobs)
 			defer done()
 			if cache {
 				if an, err = cached(an); err != nil {

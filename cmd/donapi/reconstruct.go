@@ -73,7 +73,7 @@ with --out to a FILE, for several targets to a FOLDER that --out names. --map ad
 			if many && mapFile != "" {
 				return usageError{errors.New("--map is for one package; in a folder each file gets a map beside it")}
 			}
-			an, done := f.analyser(k, false)
+			an, done := f.analyser(k, false, 1)
 			defer done()
 			m, ok := an.(merger)
 			if !ok {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/term"
 
 	"github.com/donapi/donapi/internal/confine"
@@ -163,12 +164,16 @@ func colors(w any) bool {
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
-// analyser makes the part of a scanner that runs the stages.
-func (f *fetching) analyser(k *scan.Knowledge, trace bool) (scan.Analyser, func()) {
+// analyser makes the part of a scanner that runs the stages, for as many packages at a time as jobs says.
+func (f *fetching) analyser(k *scan.Knowledge, trace bool, jobs int) (scan.Analyser, func()) {
 	if f.noConfine {
 		return scan.InProcess{K: k, Paper: f.classifier == scan.Paper}, func() {}
 	}
-	pool := confine.NewPool(confine.Limits{Time: f.timeout})
+	lim := confine.Limits{Time: f.timeout}
+	if jobs > 1 {
+		lim.Threads = max(1, runtime.GOMAXPROCS(0)/jobs)
+	}
+	pool := confine.NewPool(lim)
 	return &scan.Confined{Pool: pool, Trace: trace, Paper: f.classifier == scan.Paper, Knowledge: k.Digest}, pool.Close
 }
 
@@ -182,14 +187,6 @@ func (a *app) runScan(ctx context.Context, targets []string, f *fetching, h repo
 	if err != nil {
 		return err
 	}
-	an, done := f.analyser(k, f.cache)
-	defer done()
-	if f.cache {
-		if an, err = cached(an); err != nil {
-			return err
-		}
-	}
-	s := scan.New(k, an).WithClassifier(f.classifier)
 	var items []scan.Item
 	note := func(m string) {
 		if !quiet {
@@ -203,12 +200,22 @@ func (a *app) runScan(ctx context.Context, targets []string, f *fetching, h repo
 		}
 		items = append(items, list...)
 	}
+	jobs = max(1, min(jobs, len(items)))
+	an, done := f.analyser(k, f.cache, jobs)
+	defer done()
+	if f.cache {
+		if an, err = cached(an); err != nil {
+			return err
+		}
+	}
+	s := scan.New(k, an).WithClassifier(f.classifier)
 	bar := a.bar(len(items), quiet)
 	results := make([]chan *report.Verdict, len(items))
 	for i := range results {
 		results[i] = make(chan *report.Verdict, 1)
 	}
-	slots := make(chan struct{}, max(1, jobs))
+	slots := make(chan struct{}, jobs)
+	load := semaphore.NewWeighted(int64(jobs) * sharedBytes)
 	var wg sync.WaitGroup
 	go func() {
 		for i := range items {
@@ -217,7 +224,7 @@ func (a *app) runScan(ctx context.Context, targets []string, f *fetching, h repo
 			go func() {
 				defer wg.Done()
 				defer func() { <-slots }()
-				results[i] <- one(ctx, s, items[i])
+				results[i] <- one(ctx, s, items[i], load, int64(jobs)*sharedBytes)
 			}()
 		}
 	}()
@@ -251,11 +258,20 @@ func (a *app) runScan(ctx context.Context, targets []string, f *fetching, h repo
 	return h.Close()
 }
 
-func one(ctx context.Context, s *scan.Scanner, it scan.Item) *report.Verdict {
+// sharedBytes is how large tarballs may be, each, that are analysed side by side: memory follows size, and a large one has the machine
+// to itself.
+const sharedBytes = 1 << 20
+
+func one(ctx context.Context, s *scan.Scanner, it scan.Item, load *semaphore.Weighted, most int64) *report.Verdict {
 	sub, err := it.Load(ctx)
 	if err != nil {
 		return s.Failed(it.Target, err)
 	}
+	share := min(max(int64(len(sub.Tarball)), 1), most)
+	if err := load.Acquire(ctx, share); err != nil {
+		return s.Failed(it.Target, err)
+	}
+	defer load.Release(share)
 	v, err := s.Scan(ctx, sub)
 	if err != nil {
 		return s.Failed(it.Target, err)

@@ -42,7 +42,7 @@ as known, where each value came from (flows, by call ID), phase, entry, conditio
 			if err != nil {
 				return err
 			}
-			an, done := f.analyser(k, true)
+			an, done := f.analyser(k, true, 1)
 			defer done()
 			enc := json.NewEncoder(a.out)
 			enc.SetEscapeHTML(false)

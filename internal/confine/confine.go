@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ type Limits struct {
 	Memory int64         // bytes of data
 	Time   time.Duration // for one job
 	Reply  int           // bytes of an answer
+	// Threads is how many threads of a child run Go code at a time, 0 for one a core. With as many children as cores one is enough: a
+	// second only makes the collector of garbage hurry.
+	Threads int
 }
 
 const envKey = "DONAPI_CONFINED"
@@ -83,7 +87,7 @@ func Serve(h Handler) error {
 	if memory > 0 {
 		debug.SetMemoryLimit(memory * 3 / 4)
 	}
-	debug.SetGCPercent(160) // an analysis is short and its garbage plenty
+	pace()
 	debug.SetMaxStack(512 << 20)
 	in, out := bufio.NewReader(os.Stdin), bufio.NewWriter(os.Stdout)
 	for {
@@ -112,8 +116,32 @@ func Serve(h Handler) error {
 	}
 }
 
+// What an analysis leaves behind is collected when the heap has grown by growth bytes, or by leastPercent of what is alive where that
+// is more. The usual rule, growth by a percentage, collects small heaps all the time and lets large ones grow too far.
+const (
+	growth       = 48 << 20
+	leastPercent = 40
+)
+
+// pace sets how far the heap may grow after each collection, until the process ends. A finaliser is what Go offers to run code then.
+func pace() {
+	scanned := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	type collected struct{ _ *byte }
+	var next func(*collected)
+	next = func(c *collected) {
+		metrics.Read(scanned)
+		var n uint64 // what the percentage is of
+		for _, s := range scanned {
+			n += s.Value.Uint64()
+		}
+		debug.SetGCPercent(max(leastPercent, int(growth*100/max(n, 4<<20))))
+		runtime.SetFinalizer(c, next)
+	}
+	next(&collected{new(byte)})
+}
+
 // keepHeap is how much heap an idle child may keep, bytes: the next job will want about as much as most do.
-const keepHeap = 96 << 20
+const keepHeap = 48 << 20
 
 // giveBack returns the memory of a large job to the system while nobody waits for the child.
 func giveBack() {
@@ -205,6 +233,13 @@ func (p *Pool) get() (*child, error) {
 	}
 	c := &child{cmd: exec.Command(self, p.args...), errs: &tail{}}
 	c.cmd.Env = append(os.Environ(), envKey+"="+strconv.FormatInt(p.lim.Memory, 10))
+	if p.lim.Threads > 0 {
+		c.cmd.Env = append(c.cmd.Env, "GOMAXPROCS="+strconv.Itoa(p.lim.Threads))
+	}
+	if p.lim.Threads == 1 {
+		// Nobody waits for a pause, and what is allocated while a collection runs beside the code cannot be collected by it.
+		c.cmd.Env = append(c.cmd.Env, "GODEBUG=gcstoptheworld=1")
+	}
 	c.cmd.Stderr = c.errs
 	c.cmd.SysProcAttr = attributes()
 	if c.in, err = c.cmd.StdinPipe(); err != nil {

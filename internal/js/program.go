@@ -1,5 +1,7 @@
 package js
 
+import "unsafe"
+
 // ModuleKind says how a file is loaded.
 type ModuleKind string
 
@@ -39,6 +41,9 @@ func (m *Module) Unit() (*Unit, error) {
 	}
 	return m.unit, m.err
 }
+
+// Text is Data as a string that shares its memory: a package may hold tens of megabytes, and Data never changes.
+func (m *Module) Text() string { return unsafe.String(unsafe.SliceData(m.Data), len(m.Data)) }
 
 // Release drops the parsed unit; the next Unit call parses again.
 func (m *Module) Release() { m.unit, m.err, m.parsed = nil, nil, false }

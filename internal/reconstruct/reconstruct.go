@@ -99,7 +99,7 @@ func moduleKind(p string) (js.ModuleKind, bool) {
 }
 
 func (b *builder) parse(m *js.Module) (*js.Unit, error) {
-	return js.Parse(m.Path, string(m.Data), js.Options{Module: b.typeOf(m.Path) == "module"})
+	return js.Parse(m.Path, m.Text(), js.Options{Module: b.typeOf(m.Path) == "module"})
 }
 
 // loadable makes sure that a file which something starts can be loaded as code, whatever its name ends in.

@@ -222,7 +222,7 @@ func (s *stages) code(c shell.Code, by callseq.ID, src shell.Source) {
 	}
 	name := fmt.Sprintf("%s (inline %d)", src.File, len(s.inline)+1)
 	m := js.NewModule(name, js.KindCommonJS, []byte(c.Text), func(m *js.Module) (*js.Unit, error) {
-		return js.Parse(m.Path, string(m.Data), js.Options{})
+		return js.Parse(m.Path, m.Text(), js.Options{})
 	})
 	s.inline = append(s.inline, js.Entry{Name: src.Entry, Kind: js.EntryScript, Phase: string(src.Phase), Module: m})
 }

@@ -205,6 +205,7 @@ type fnInfo struct {
 	runs   int
 	memo   map[string]Value
 	active int
+	branch int // unknown conditions that the outermost active run stood under
 }
 
 const (
@@ -288,7 +289,9 @@ func (ev *evaluator) callCode(o *Object, this Value, args []Value, newTarget Val
 		if !open {
 			most, deep = plainRuns, 40 // a decoder may well be called that often, with other arguments each time
 		}
-		if int(info.active) > deep || info.runs > most {
+		// Where each level of a recursion stands under one more unknown condition, as in a reader of unknown data, levels multiply.
+		guessed := info.active > 2 && ev.branchDepth-info.branch >= info.active
+		if guessed || info.active > deep || info.runs > most {
 			return ev.noMore(this, args)
 		}
 		sig, open := signature(this, args)
@@ -344,6 +347,9 @@ func (ev *evaluator) runBody(o *Object, info *fnInfo, code *js.Code, act *activa
 	ev.depth++
 	ev.mayLeave = false
 	if info != nil {
+		if info.active == 0 {
+			info.branch = ev.branchDepth
+		}
 		info.active++
 	}
 	defer func() {

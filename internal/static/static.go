@@ -381,9 +381,18 @@ func (ev *evaluator) locate() {
 
 const (
 	maxDriven   = 4000
-	driveSteps  = 200_000 // for one export
+	driveSteps  = 200_000 // for one function whose own text names something by which code acts
+	otherSteps  = 25_000  // for one that could only act through others
 	unrunDriven = 3000
 )
+
+// patience is how many steps a function gets that we call ourselves.
+func patience(f *js.Func) int64 {
+	if f == nil || f.Unit == nil || f.End <= f.Start || int(f.End) > len(f.Unit.Source) || telling(f.Unit.Source[f.Start:f.End]) {
+		return driveSteps
+	}
+	return otherSteps
+}
 
 func (ev *evaluator) driveExports(es []js.Entry, ph callseq.Phase) {
 	left := ev.opt.Steps / 20
@@ -407,7 +416,7 @@ func (ev *evaluator) driveExports(es []js.Entry, ph callseq.Phase) {
 				ev.skip(e.Name+": not every export was called", false)
 				return
 			}
-			ev.steps = min(driveSteps, left)
+			ev.steps = min(patience(d.fn.fn.code), left)
 			before := ev.steps
 			ev.guarded("export "+d.name, func() { ev.drive(d) })
 			left -= before - max(ev.steps, 0)
@@ -540,7 +549,7 @@ func (ev *evaluator) driveUncalled() {
 			ev.skip("not every function was called", false)
 			break
 		}
-		ev.steps = min(driveSteps, left)
+		ev.steps = min(patience(f.code), left)
 		before := ev.steps
 		ev.entry = "uncalled"
 		ev.guarded("function "+f.name, func() {
@@ -576,7 +585,7 @@ func (ev *evaluator) made(o *Object) {
 func (ev *evaluator) unreached() {
 	left := ev.opt.Steps / 30
 	for _, m := range ev.program.Modules {
-		if ev.everLoaded[m] || m.Kind != js.KindCommonJS && m.Kind != js.KindESM || !telling(m.Data) {
+		if ev.everLoaded[m] || m.Kind != js.KindCommonJS && m.Kind != js.KindESM || !telling(m.Text()) {
 			continue
 		}
 		if left <= 0 {
@@ -600,8 +609,7 @@ func (ev *evaluator) unreached() {
 }
 
 // telling reports that a text names something by which code can act on the outside. It only saves time on files that nothing starts.
-func telling(data []byte) bool {
-	s := string(data)
+func telling(s string) bool {
 	for _, w := range tellingWords {
 		if strings.Contains(s, w) {
 			return true

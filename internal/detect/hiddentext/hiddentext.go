@@ -36,9 +36,14 @@ const (
 
 var reviewer = regexp.MustCompile(`ignore (all )?(previous|prior|above) instructions|(ai|llm|automated|security) (reviewer|scanner|analy[sz]er|model)s?[^.\n]{0,60}(safe|benign|approve|ignore|skip)|mark (this )?(package )?as (safe|benign)`)
 
-// address are words of which every text that reviewer matches holds one: they are looked for first, being much cheaper.
+// address are words of which every text that reviewer matches holds one, near its start or its end: they are looked for first, being
+// much cheaper, and the expression then sees their surroundings only.
 var address = [][]byte{[]byte(" instructions"), []byte(" reviewer"), []byte(" scanner"), []byte(" analyzer"), []byte(" analyser"), []byte("ai model"), []byte("llm model"), []byte("automated model"), []byte("security model"), []byte("as safe"), []byte("as benign")}
 
+// maxAddress is longer than any text that reviewer matches, bytes.
+const maxAddress = 256
+
+// addressed is where the data first speaks to a reviewer, as start and end, or nil.
 func addressed(data []byte) []int {
 	lower := bytes.Clone(data)
 	for i, c := range lower {
@@ -46,12 +51,25 @@ func addressed(data []byte) []int {
 			lower[i] = c | 0x20
 		}
 	}
+	var first []int
 	for _, w := range address {
-		if bytes.Contains(lower, w) {
-			return reviewer.FindIndex(lower)
+		for from := 0; ; {
+			i := bytes.Index(lower[from:], w)
+			if i < 0 {
+				break
+			}
+			at := from + i
+			start := max(0, at-maxAddress)
+			if first != nil && start >= first[0] {
+				break
+			}
+			if loc := reviewer.FindIndex(lower[start:min(len(lower), at+maxAddress)]); loc != nil && (first == nil || start+loc[0] < first[0]) {
+				first = []int{start + loc[0], start + loc[1]}
+			}
+			from = at + len(w)
 		}
 	}
-	return nil
+	return first
 }
 
 func run(s *detect.Subject) []report.Finding {

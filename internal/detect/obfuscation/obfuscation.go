@@ -42,7 +42,7 @@ func run(s *detect.Subject) []report.Finding {
 		if i >= maxFiles || m.Kind != js.KindCommonJS && m.Kind != js.KindESM || len(m.Data) < 200 {
 			continue
 		}
-		sc := Measure(string(m.Data[:min(len(m.Data), maxBytes)]))
+		sc := Measure(m.Text()[:min(len(m.Data), maxBytes)])
 		if sc.Value < threshold {
 			continue
 		}
@@ -50,7 +50,7 @@ func run(s *detect.Subject) []report.Finding {
 		if m.Reach&(js.ReachInstall|js.ReachImport) != 0 {
 			reached = append(reached, ev)
 			if sc.Value > top.Value {
-				top, topSource = sc, string(m.Data[:min(len(m.Data), maxBytes)])
+				top, topSource = sc, m.Text()[:min(len(m.Data), maxBytes)]
 			}
 		} else {
 			present = append(present, ev)
@@ -61,7 +61,7 @@ func run(s *detect.Subject) []report.Finding {
 		f := detect.Find(checks, "obfuscation/reached", reached[:min(len(reached), 10)]...)
 		for _, m := range s.Program.Modules {
 			if (m.Kind == js.KindCommonJS || m.Kind == js.KindESM) && m.Reach != 0 && len(all)+len(m.Data) <= maxBytes {
-				all += string(m.Data) + "\n"
+				all += m.Text() + "\n"
 			}
 		}
 		f.Score, f.Features = round(top.Value), top.Features

@@ -60,7 +60,7 @@ func run(s *detect.Subject) []report.Finding {
 	}
 	for _, m := range s.Program.Modules {
 		if m.Kind == js.KindCommonJS || m.Kind == js.KindESM {
-			look(m.Path, "", string(m.Data))
+			look(m.Path, "", m.Text())
 		}
 	}
 	if s.Trace != nil {
