@@ -169,7 +169,7 @@ func (f *fetching) analyser(k *scan.Knowledge, trace bool, jobs int) (scan.Analy
 	if f.noConfine {
 		return scan.InProcess{K: k, Paper: f.classifier == scan.Paper}, func() {}
 	}
-	lim := confine.Limits{Time: f.timeout}
+	lim := confine.Limits{Time: f.timeout, Large: sharedBytes}
 	if jobs > 1 {
 		lim.Threads = max(1, runtime.GOMAXPROCS(0)/jobs)
 	}

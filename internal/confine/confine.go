@@ -34,6 +34,9 @@ type Limits struct {
 	// Threads is how many threads of a child run Go code at a time, 0 for one a core. With as many children as cores one is enough: a
 	// second only makes the collector of garbage hurry.
 	Threads int
+	// Large is the size of a request, bytes, from which on idle children end before it starts: it will need the memory they keep. 0 for
+	// never.
+	Large int
 }
 
 const envKey = "DONAPI_CONFINED"
@@ -268,6 +271,9 @@ func (p *Pool) Run(ctx context.Context, request []byte, progress func(string)) (
 	if err != nil {
 		return nil, err
 	}
+	if p.lim.Large > 0 && len(request) >= p.lim.Large {
+		p.Close()
+	}
 	type result struct {
 		reply []byte
 		err   error
@@ -364,7 +370,7 @@ func firstLine(s string) string {
 	return s
 }
 
-// Close ends all idle children.
+// Close ends all idle children. The pool may be used on: it starts new ones.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -194,3 +194,31 @@ func TestTogether(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestLarge asks that a large request finds no idle child beside its own, and that the pool serves on.
+func TestLarge(t *testing.T) {
+	const large = 1 << 16
+	p := NewPool(Limits{Large: large})
+	defer p.Close()
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			p.Run(context.Background(), []byte("shout"), nil)
+		}()
+	}
+	wg.Wait()
+	if len(p.idle) < 1 {
+		t.Fatal("no child is kept")
+	}
+	if _, err := p.Run(context.Background(), bytes.Repeat([]byte("x"), large), nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.idle) != 1 {
+		t.Errorf("%d children are kept after a large request, want its own", len(p.idle))
+	}
+	if _, err := p.Run(context.Background(), []byte("pid"), nil); err != nil {
+		t.Error(err)
+	}
+}
