@@ -222,11 +222,11 @@ const (
 // Kinds of SourceNetwork. Every one but dns has Addr, the destination that the box asked for, and Host once a name was resolved to it.
 const (
 	KindDNS     Kind = "dns"     // Host: the name asked for, Type
-	KindFlow    Kind = "flow"    // a TCP connection was accepted
+	KindFlow    Kind = "flow"    // a TCP connection was accepted, or a flow was refused: Error
 	KindTLS     Kind = "tls"     // SNI, ALPN, Error when the handshake failed
 	KindHTTP    Kind = "http"    // Scheme, Method, Host, Path, Header, Data: body, Status: what was answered
 	KindMessage Kind = "message" // Proto: tcp, tls, udp, smtp, ftp, ssh...; Data: what the box sent on the connection, or one datagram
-	KindPing    Kind = "ping"    // ICMP echo
+	KindPing    Kind = "ping"    // ICMP echo; Addr without a port, Data: what it carried
 )
 
 // Kinds of SourceBox.
