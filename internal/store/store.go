@@ -1,0 +1,187 @@
+// Package store records what the registry announced, what became of every version and what was judged of it. The same
+// code works on SQLite, for one machine, and on PostgreSQL, for many; both pass one suite of tests.
+//
+// Histories are append-only: a version that was removed stays as a tombstone, a verdict that was wrong is withdrawn.
+// Everything that changes is changed in Update, so that a cursor and the work that it causes become durable together.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/donapi/donapi/internal/store/db"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// ErrNotFound is returned for what the store does not hold.
+var ErrNotFound = errors.New("not in the store")
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	write *sql.DB
+	read  *sql.DB // the same pool as write on PostgreSQL; SQLite has one writer and many readers
+	query *db.Queries
+	// isolation of Update. SQLite takes its one write lock at the start of a transaction and needs none.
+	isolation sql.IsolationLevel
+	migrate   *goose.Provider
+}
+
+// Open opens the database that address names and brings its schema up to date: postgres://..., or for SQLite a path,
+// with or without "sqlite:" before it.
+func Open(ctx context.Context, address string) (*Store, error) {
+	s, err := connect(address)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.migrate.Up(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("bring the schema up to date: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func connect(address string) (*Store, error) {
+	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
+		return connectPostgres(address)
+	}
+	return connectSQLite(strings.TrimPrefix(address, "sqlite:"))
+}
+
+func connectPostgres(address string) (*Store, error) {
+	pool, err := sql.Open("pgx", address)
+	if err != nil {
+		return nil, errors.New("the address of the PostgreSQL database cannot be read") // the cause may hold its password
+	}
+	// Processes that start together migrate one after the other.
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock of migrations: %w", err), pool.Close())
+	}
+	return newStore(pool, pool, sql.LevelSerializable, goose.DialectPostgres, "migrations/postgres", goose.WithSessionLocker(locker))
+}
+
+func connectSQLite(path string) (*Store, error) {
+	if path == "" || strings.HasPrefix(path, ":") {
+		return nil, errors.New("the store needs the path of a file")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("path of the store: %w", err)
+	}
+	open := func(extra string) (*sql.DB, error) {
+		u := url.URL{Scheme: "file", Path: abs, RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)" + extra}
+		return sql.Open("sqlite", u.String())
+	}
+	write, err := open("&_txlock=immediate")
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	write.SetMaxOpenConns(1)
+	read, err := open("&_pragma=query_only(1)")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
+	}
+	return newStore(write, read, sql.LevelDefault, goose.DialectSQLite3, "migrations/sqlite")
+}
+
+func newStore(write, read *sql.DB, isolation sql.IsolationLevel, dialect goose.Dialect, dir string, opts ...goose.ProviderOption) (*Store, error) {
+	s := &Store{write: write, read: read, query: db.New(read), isolation: isolation}
+	files, err := fs.Sub(migrations, dir)
+	if err == nil {
+		s.migrate, err = goose.NewProvider(dialect, write, files, opts...)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read the migrations: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+// Close waits for what is running and closes the database.
+func (s *Store) Close() error {
+	if s.read == s.write {
+		return s.write.Close()
+	}
+	return errors.Join(s.read.Close(), s.write.Close())
+}
+
+// Tx is one transaction. It must not be used after the function that it was given to has returned.
+type Tx struct {
+	*db.Queries
+}
+
+// attempts is how often Update runs a transaction that others keep out of the way.
+const attempts = 10
+
+// Update runs change in one transaction: all that it did becomes durable, or nothing. It runs it again when another
+// transaction was in the way, so change must have no effects but those on the store.
+func (s *Store) Update(ctx context.Context, change func(*Tx) error) error {
+	var err error
+	for i := range attempts {
+		if err = s.once(ctx, change); err == nil || !retriable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(time.Millisecond << i):
+		}
+	}
+	return fmt.Errorf("after %d attempts: %w", attempts, err)
+}
+
+func (s *Store) once(ctx context.Context, change func(*Tx) error) error {
+	raw, err := s.write.BeginTx(ctx, &sql.TxOptions{Isolation: s.isolation})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer raw.Rollback() // nothing after a commit
+	if err := change(&Tx{db.New(raw)}); err != nil {
+		return err
+	}
+	if err := raw.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// retriable says whether a transaction failed only because of another one, and has left nothing.
+func retriable(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code == "40001" || e.Code == "40P01" // serialisation failure, deadlock
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()&0xff == sqlite3.SQLITE_BUSY
+	}
+	return false
+}
+
+func found(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// millis is how times are kept: 0 when unknown.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
