@@ -395,7 +395,7 @@ func patience(f *js.Func) int64 {
 }
 
 func (ev *evaluator) driveExports(es []js.Entry, ph callseq.Phase) {
-	left := ev.opt.Steps / 20
+	left := ev.opt.Steps / 40
 	seen := map[*Object]bool{}
 	n := 0
 	for _, e := range es {
@@ -537,7 +537,7 @@ func paramCount(f *js.Func) int { return len(f.Code().Params) }
 // driveUncalled runs the closures that nothing has called so far: handlers put into containers, methods of private classes.
 func (ev *evaluator) driveUncalled() {
 	ev.phase = callseq.PhaseCall
-	left := ev.opt.Steps / 30
+	left := ev.opt.Steps / 60
 	n := 0
 	for i := 0; i < len(ev.closures); i++ {
 		o := ev.closures[i]
@@ -583,7 +583,7 @@ func (ev *evaluator) made(o *Object) {
 
 // unreached evaluates the files that no entry reaches, if they hold anything of interest: they run only when something else starts them.
 func (ev *evaluator) unreached() {
-	left := ev.opt.Steps / 30
+	left := ev.opt.Steps / 60
 	for _, m := range ev.program.Modules {
 		if ev.everLoaded[m] || m.Kind != js.KindCommonJS && m.Kind != js.KindESM || !telling(m.Text()) {
 			continue
