@@ -6,7 +6,7 @@ FUZZTIME ?= 1m
 CORPUS ?=
 CLUSTERS ?=
 
-.PHONY: build test lint vuln fuzz bench bench-twenty eval
+.PHONY: build test lint vuln fuzz bench bench-twenty eval train
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/donapi ./cmd/donapi
@@ -37,6 +37,12 @@ bench:
 eval:
 	@test -n "$(CORPUS)" || { echo "make eval needs CORPUS=, a folder with malicious/ and benign/"; exit 2; }
 	$(GO) run ./cmd/donapi eval $(CORPUS) $(if $(CLUSTERS),--clusters $(CLUSTERS)) --stages --cache=false
+
+# Trains the obfuscation model from the ordinary packages of a corpus: make train CORPUS=folder
+train:
+	@test -n "$(CORPUS)" || { echo "make train needs CORPUS=, a folder with benign/"; exit 2; }
+	@mkdir -p build
+	$(GO) run ./cmd/donapi train obfuscation $(CORPUS) --out build/obfuscation.json
 
 # CPU time and memory of twenty ordinary packages, fetched by name into build/twenty: the whole program, cold, with default budgets.
 TWENTY = lodash express react-dom axios chalk typescript webpack esbuild eslint core-js moment vue jquery yargs ws uuid rxjs async commander debug

@@ -53,6 +53,15 @@ func Paper(src string) []report.Feature {
 	return out
 }
 
+// PaperNames are the names of the paper's features, in its order.
+func PaperNames() []string {
+	var out []string
+	for _, f := range Paper("") {
+		out = append(out, f.Name)
+	}
+	return out
+}
+
 func ofName(n int) string { return "OF" + string(rune('0'+n/10)) + string(rune('0'+n%10)) }
 
 type paperCounts struct {
