@@ -204,7 +204,7 @@ func (ev *evaluator) setByte(o *Object, b *bytesData, i int, v Value) {
 func (ev *evaluator) bytesFromList(like *Object, list []Value) Value {
 	b := like.data.(*bytesData)
 	kind := b.kind
-	n := ev.newBytes(kind, make([]byte, len(list)*max(b.width, 1)), like.flows)
+	n := ev.newBytes(kind, make([]byte, len(list)*max(b.width, 1)), like.flows.via(callseq.Decode)) // map and filter make other bytes of them
 	for i, v := range list {
 		ev.setByte(n, n.data.(*bytesData), i, v)
 	}
