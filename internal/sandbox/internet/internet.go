@@ -32,14 +32,15 @@ type Internet struct {
 	ca    *authority
 	slots chan struct{} // one for each flow being served
 
-	mu    sync.Mutex
-	names map[netip.Addr]string
-	addrs map[string]netip.Addr
-	flows int
-	open  map[closer]bool
-	ended bool
-	wg    sync.WaitGroup
-	link  *stack.Stack
+	mu     sync.Mutex
+	names  map[netip.Addr]string
+	addrs  map[string]netip.Addr
+	flows  int
+	open   map[closer]bool
+	ended  bool
+	wg     sync.WaitGroup
+	link   *stack.Stack
+	reader stack.LinkEndpoint // of link's descriptor
 }
 
 // closer is a connection, which Close ends.

@@ -35,11 +35,12 @@ import (
 
 // box is a network stack in the place of a box: its link ends in the Internet under test, through a pair of packet descriptors.
 type box struct {
-	t     *testing.T
-	net   *Internet
-	stack *stack.Stack
-	fds   [2]int
-	once  sync.Once
+	t      *testing.T
+	net    *Internet
+	stack  *stack.Stack
+	reader stack.LinkEndpoint
+	fds    [2]int
+	once   sync.Once
 
 	mu     sync.Mutex
 	events []sandbox.Event
@@ -71,6 +72,7 @@ func newBox(t *testing.T, cfg Config) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.reader = ep
 	if e := b.stack.CreateNIC(nic, ep); e != nil {
 		t.Fatal(e)
 	}
@@ -89,9 +91,7 @@ func newBox(t *testing.T, cfg Config) *box {
 func (b *box) end() {
 	b.once.Do(func() {
 		b.net.Close()
-		b.stack.Close()
-		b.stack.RemoveNIC(nic)
-		b.stack.Wait()
+		endStack(b.stack, b.reader)
 		unix.Close(b.fds[0])
 		unix.Close(b.fds[1])
 	})

@@ -81,7 +81,7 @@ func (i *Internet) Attach(fd int, ethernet bool) error {
 		return i.ping(id, header.ICMPv6(p.TransportHeader().Slice()).Type() == header.ICMPv6EchoRequest, p)
 	})
 	i.mu.Lock()
-	i.link = s
+	i.link, i.reader = s, ep
 	i.mu.Unlock()
 	// Packets arrive from here on.
 	if e := s.CreateNIC(nic, ep); e != nil {
@@ -121,14 +121,20 @@ func addrPort(a tcpip.Address, port uint16) netip.AddrPort {
 
 func (i *Internet) detach() {
 	i.mu.Lock()
-	s := i.link
-	i.link = nil
+	s, ep := i.link, i.reader
+	i.link, i.reader = nil, nil
 	i.mu.Unlock()
-	if s == nil {
-		return
+	if s != nil {
+		endStack(s, ep)
 	}
+}
+
+// endStack ends a network stack and the readers of its descriptor. The readers end first: RemoveNIC would wait for them with the
+// stack's lock held, which a reader in the middle of a packet may be waiting for.
+func endStack(s *stack.Stack, ep stack.LinkEndpoint) {
+	ep.Attach(nil)
 	s.Close()
-	s.RemoveNIC(nic) // ends the readers of the descriptor
+	s.RemoveNIC(nic)
 	s.Wait()
 }
 
