@@ -315,7 +315,7 @@ func TestOversizeBody(t *testing.T) {
 	b := newBox(t, Config{Body: 1000})
 	c := b.client()
 	for range 2 {
-		res, err := c.Post("http://collect.example/", "", bytes.NewReader(bytes.Repeat([]byte("A"), 3<<20)))
+		res, err := c.Post("http://collect.example/", "", bytes.NewReader(bytes.Repeat([]byte("A"), 64<<10)))
 		if err != nil {
 			t.Fatal(err)
 		}
