@@ -198,7 +198,8 @@ const (
 	KindLine Kind = "line" // Data: the line without its end
 )
 
-// Kinds of SourceKernel. Calls are seen as they are made: they may still fail. Paths are absolute.
+// Kinds of SourceKernel. Calls are seen as they are made: they may still fail, and Error says which the box itself made fail, because its
+// arguments could not be read. Paths are absolute.
 const (
 	KindExec    Kind = "exec"    // Path, Args: argv
 	KindStart   Kind = "start"   // a process was made: PID the new one, Parent its parent (strong tier; elsewhere Parent of exec tells)
@@ -214,7 +215,7 @@ const (
 	KindChmod   Kind = "chmod"   // Path, Flags: the mode, octal
 	KindSignal  Kind = "kill"    // Target, Status: the number of the signal
 	KindMemFile Kind = "memfd"   // Path: the name given
-	KindRefused Kind = "refused" // Call: a system call that only an attempt to break out, to trace or to hide makes; Path of it, where it has one
+	KindRefused Kind = "refused" // Call: a system call that only an attempt to break out, to trace or to hide makes; Path of it, where it has one; Flags: of a socket, its kind
 	KindCall    Kind = "call"    // Call: a traced system call whose arguments the tier does not decode (strong tier)
 	KindLost    Kind = "lost"    // Status: how many kernel events could not be kept
 )
