@@ -27,6 +27,8 @@ import (
 	"github.com/donapi/donapi/internal/store/db"
 )
 
+//go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate
+
 //go:embed migrations
 var migrations embed.FS
 
@@ -41,6 +43,7 @@ type Store struct {
 	// isolation of Update. SQLite takes its one write lock at the start of a transaction and needs none.
 	isolation sql.IsolationLevel
 	migrate   *goose.Provider
+	path      string // of SQLite's file
 }
 
 // Open opens the database that address names and brings its schema up to date: postgres://..., or for SQLite a path,
@@ -50,10 +53,37 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.migrate.Up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("bring the schema up to date: %w", err), s.Close())
 	}
 	return s, nil
+}
+
+// up brings the schema up to date. Processes that start together do it one after the other.
+func (s *Store) up(ctx context.Context) error {
+	if s.path == "" {
+		_, err := s.migrate.Up(ctx) // goose has a lock for PostgreSQL
+		return err
+	}
+	// For SQLite there is none: a second, empty database beside the first is one that works on every system and ends with its process.
+	u := url.URL{Scheme: "file", Path: s.path + "-migrating", RawQuery: "_pragma=busy_timeout(200)&_txlock=exclusive"}
+	gate, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return err
+	}
+	defer gate.Close()
+	for {
+		tx, err := gate.BeginTx(ctx, nil)
+		if err == nil {
+			defer tx.Rollback()
+			break
+		}
+		if !retriable(err) || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+	}
+	_, err = s.migrate.Up(ctx)
+	return err
 }
 
 func connect(address string) (*Store, error) {
@@ -97,7 +127,11 @@ func connectSQLite(path string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
 	}
-	return newStore(write, read, sql.LevelDefault, goose.DialectSQLite3, "migrations/sqlite")
+	s, err := newStore(write, read, sql.LevelDefault, goose.DialectSQLite3, "migrations/sqlite")
+	if err == nil {
+		s.path = abs
+	}
+	return s, err
 }
 
 func newStore(write, read *sql.DB, isolation sql.IsolationLevel, dialect goose.Dialect, dir string, opts ...goose.ProviderOption) (*Store, error) {
@@ -122,7 +156,7 @@ func (s *Store) Close() error {
 
 // Tx is one transaction. It must not be used after the function that it was given to has returned.
 type Tx struct {
-	*db.Queries
+	query *db.Queries
 }
 
 // attempts is how often Update runs a transaction that others keep out of the way.
@@ -151,7 +185,7 @@ func (s *Store) once(ctx context.Context, change func(*Tx) error) error {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer raw.Rollback() // nothing after a commit
-	if err := change(&Tx{db.New(raw)}); err != nil {
+	if err := change(&Tx{query: db.New(raw)}); err != nil {
 		return err
 	}
 	if err := raw.Commit(); err != nil {
@@ -184,4 +218,30 @@ func millis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
+}
+
+// moment is the time that millis kept.
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func duration(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// list translates rows.
+func list[Row, T any](rows []Row, one func(Row) T) []T {
+	out := make([]T, len(rows))
+	for i, r := range rows {
+		out[i] = one(r)
+	}
+	return out
 }

@@ -14,7 +14,7 @@ INSERT INTO packages (name, announced, announced_at, announced_seq, announced_re
 VALUES ($1, 1, $2, $3, $4, $5, $6)
 ON CONFLICT (name) DO UPDATE SET announced = packages.announced + 1, announced_at = excluded.announced_at, announced_seq = excluded.announced_seq,
   announced_rev = excluded.announced_rev, gone = excluded.gone, epoch = excluded.epoch
-RETURNING id, name, state, rev, etag, document, tags, problem, announced, synced, announced_at, announced_seq, announced_rev, gone, epoch, synced_at
+RETURNING id, name, state, rev, etag, document, problem, announced, synced, announced_at, announced_seq, announced_rev, gone, epoch, synced_at
 `
 
 type AnnouncePackageParams struct {
@@ -43,7 +43,6 @@ func (q *Queries) AnnouncePackage(ctx context.Context, arg AnnouncePackageParams
 		&i.Rev,
 		&i.Etag,
 		&i.Document,
-		&i.Tags,
 		&i.Problem,
 		&i.Announced,
 		&i.Synced,
@@ -77,7 +76,7 @@ func (q *Queries) GetFeed(ctx context.Context, name string) (Feed, error) {
 }
 
 const moveFeed = `-- name: MoveFeed :execrows
-UPDATE feeds SET cursor = $1, walking = $2, moved_at = $3, checked_at = $4
+UPDATE feeds SET cursor = $1, walking = $2, moved_at = CASE WHEN feeds.cursor = $1 THEN feeds.moved_at ELSE $3 END, checked_at = $4
 WHERE name = $5 AND cursor = $6 AND epoch = $7
 `
 

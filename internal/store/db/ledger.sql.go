@@ -9,6 +9,71 @@ import (
 	"context"
 )
 
+const addDuration = `-- name: AddDuration :exec
+INSERT INTO durations (day, measure, bucket, n) VALUES ($1, $2, $3, 1)
+ON CONFLICT (day, measure, bucket) DO UPDATE SET n = durations.n + 1
+`
+
+type AddDurationParams struct {
+	Day     int64
+	Measure string
+	Bucket  int64
+}
+
+func (q *Queries) AddDuration(ctx context.Context, arg AddDurationParams) error {
+	_, err := q.db.ExecContext(ctx, addDuration, arg.Day, arg.Measure, arg.Bucket)
+	return err
+}
+
+const durations = `-- name: Durations :many
+SELECT measure, bucket, CAST(sum(n) AS BIGINT) AS n FROM durations WHERE day >= $1 AND day < $2 GROUP BY measure, bucket ORDER BY measure, bucket
+`
+
+type DurationsParams struct {
+	Day   int64
+	Day_2 int64
+}
+
+type DurationsRow struct {
+	Measure string
+	Bucket  int64
+	N       int64
+}
+
+func (q *Queries) Durations(ctx context.Context, arg DurationsParams) ([]DurationsRow, error) {
+	rows, err := q.db.QueryContext(ctx, durations, arg.Day, arg.Day_2)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DurationsRow
+	for rows.Next() {
+		var i DurationsRow
+		if err := rows.Scan(&i.Measure, &i.Bucket, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const getBudget = `-- name: GetBudget :one
+SELECT host, month, used FROM budgets WHERE host = $1
+`
+
+func (q *Queries) GetBudget(ctx context.Context, host string) (Budget, error) {
+	row := q.db.QueryRowContext(ctx, getBudget, host)
+	var i Budget
+	err := row.Scan(&i.Host, &i.Month, &i.Used)
+	return i, err
+}
+
 const lockBudget = `-- name: LockBudget :one
 UPDATE budgets SET used = budgets.used WHERE host = $1 RETURNING host, month, used
 `
@@ -16,11 +81,7 @@ UPDATE budgets SET used = budgets.used WHERE host = $1 RETURNING host, month, us
 func (q *Queries) LockBudget(ctx context.Context, host string) (Budget, error) {
 	row := q.db.QueryRowContext(ctx, lockBudget, host)
 	var i Budget
-	err := row.Scan(
-		&i.Host,
-		&i.Month,
-		&i.Used,
-	)
+	err := row.Scan(&i.Host, &i.Month, &i.Used)
 	return i, err
 }
 
@@ -35,11 +96,7 @@ type SetBudgetParams struct {
 }
 
 func (q *Queries) SetBudget(ctx context.Context, arg SetBudgetParams) error {
-	_, err := q.db.ExecContext(ctx, setBudget,
-		arg.Host,
-		arg.Month,
-		arg.Used,
-	)
+	_, err := q.db.ExecContext(ctx, setBudget, arg.Host, arg.Month, arg.Used)
 	return err
 }
 
@@ -54,5 +111,80 @@ type StartBudgetParams struct {
 
 func (q *Queries) StartBudget(ctx context.Context, arg StartBudgetParams) error {
 	_, err := q.db.ExecContext(ctx, startBudget, arg.Host, arg.Month)
+	return err
+}
+
+const tallies = `-- name: Tallies :many
+SELECT kind, name, reason, CAST(sum(n) AS BIGINT) AS n, CAST(sum(total) AS BIGINT) AS total FROM tallies
+WHERE day >= $1 AND day < $2 GROUP BY kind, name, reason ORDER BY kind, name, reason
+`
+
+type TalliesParams struct {
+	Day   int64
+	Day_2 int64
+}
+
+type TalliesRow struct {
+	Kind   string
+	Name   string
+	Reason string
+	N      int64
+	Total  int64
+}
+
+func (q *Queries) Tallies(ctx context.Context, arg TalliesParams) ([]TalliesRow, error) {
+	rows, err := q.db.QueryContext(ctx, tallies, arg.Day, arg.Day_2)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TalliesRow
+	for rows.Next() {
+		var i TalliesRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.Name,
+			&i.Reason,
+			&i.N,
+			&i.Total,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const tally = `-- name: Tally :exec
+INSERT INTO tallies (day, kind, name, reason, part, n, total) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (day, kind, name, reason, part) DO UPDATE SET n = tallies.n + excluded.n, total = tallies.total + excluded.total
+`
+
+type TallyParams struct {
+	Day    int64
+	Kind   string
+	Name   string
+	Reason string
+	Part   int64
+	N      int64
+	Total  int64
+}
+
+func (q *Queries) Tally(ctx context.Context, arg TallyParams) error {
+	_, err := q.db.ExecContext(ctx, tally,
+		arg.Day,
+		arg.Kind,
+		arg.Name,
+		arg.Reason,
+		arg.Part,
+		arg.N,
+		arg.Total,
+	)
 	return err
 }

@@ -4,10 +4,56 @@
 
 package db
 
+type Blob struct {
+	Digest     string
+	State      string
+	Generation int64
+	Size       int64
+	Stored     int64
+	Encoding   string
+	Pinned     int64
+	KeptAt     int64
+}
+
+type BlobState struct {
+	ID     int64
+	Digest string
+	State  string
+	Detail string
+	ByWhom string
+	At     int64
+}
+
 type Budget struct {
 	Host  string
 	Month int64
 	Used  int64
+}
+
+type DistTag struct {
+	ID        int64
+	PackageID int64
+	Tag       string
+	Version   string
+	At        int64
+}
+
+type Document struct {
+	ID        int64
+	PackageID int64
+	Blob      string
+	Rev       string
+	Etag      string
+	State     string
+	Problem   string
+	At        int64
+}
+
+type Duration struct {
+	Day     int64
+	Measure string
+	Bucket  int64
+	N       int64
 }
 
 type Fact struct {
@@ -26,6 +72,25 @@ type Feed struct {
 	CheckedAt int64
 }
 
+type Lease struct {
+	ID         int64
+	Digest     string
+	Generation int64
+	EndsAt     int64
+}
+
+type OtherByte struct {
+	ID          int64
+	VersionID   int64
+	Why         string
+	Blob        string
+	Size        int64
+	Integrity   string
+	Tarball     string
+	PublishedAt int64
+	At          int64
+}
+
 type Package struct {
 	ID           int64
 	Name         string
@@ -33,7 +98,6 @@ type Package struct {
 	Rev          string
 	Etag         string
 	Document     string
-	Tags         string
 	Problem      string
 	Announced    int64
 	Synced       int64
@@ -50,6 +114,16 @@ type Report struct {
 	Data      []byte
 }
 
+type Tally struct {
+	Day    int64
+	Kind   string
+	Name   string
+	Reason string
+	Part   int64
+	N      int64
+	Total  int64
+}
+
 type Verdict struct {
 	ID          int64
 	VersionID   int64
@@ -62,6 +136,7 @@ type Verdict struct {
 	Categories  string
 	Why         string
 	At          int64
+	Stages      string
 }
 
 type Version struct {

@@ -9,60 +9,65 @@ import (
 	"context"
 )
 
-const getPackage = `-- name: GetPackage :one
-SELECT id, name, state, rev, etag, document, tags, problem, announced, synced, announced_at, announced_seq, announced_rev, gone, epoch, synced_at FROM packages WHERE name = $1
+const addDocument = `-- name: AddDocument :exec
+INSERT INTO documents (package_id, blob, rev, etag, state, problem, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 `
 
-func (q *Queries) GetPackage(ctx context.Context, name string) (Package, error) {
-	row := q.db.QueryRowContext(ctx, getPackage, name)
-	var i Package
-	err := row.Scan(
-		&i.ID,
-		&i.Name,
-		&i.State,
-		&i.Rev,
-		&i.Etag,
-		&i.Document,
-		&i.Tags,
-		&i.Problem,
-		&i.Announced,
-		&i.Synced,
-		&i.AnnouncedAt,
-		&i.AnnouncedSeq,
-		&i.AnnouncedRev,
-		&i.Gone,
-		&i.Epoch,
-		&i.SyncedAt,
+type AddDocumentParams struct {
+	PackageID int64
+	Blob      string
+	Rev       string
+	Etag      string
+	State     string
+	Problem   string
+	At        int64
+}
+
+func (q *Queries) AddDocument(ctx context.Context, arg AddDocumentParams) error {
+	_, err := q.db.ExecContext(ctx, addDocument,
+		arg.PackageID,
+		arg.Blob,
+		arg.Rev,
+		arg.Etag,
+		arg.State,
+		arg.Problem,
+		arg.At,
 	)
-	return i, err
+	return err
 }
 
-const settlePackage = `-- name: SettlePackage :exec
-UPDATE packages SET synced = $2 WHERE id = $1 AND synced < $2
+const addTag = `-- name: AddTag :exec
+INSERT INTO dist_tags (package_id, tag, version, at) VALUES ($1, $2, $3, $4)
 `
 
-type SettlePackageParams struct {
-	ID     int64
-	Synced int64
+type AddTagParams struct {
+	PackageID int64
+	Tag       string
+	Version   string
+	At        int64
 }
 
-func (q *Queries) SettlePackage(ctx context.Context, arg SettlePackageParams) error {
-	_, err := q.db.ExecContext(ctx, settlePackage, arg.ID, arg.Synced)
+func (q *Queries) AddTag(ctx context.Context, arg AddTagParams) error {
+	_, err := q.db.ExecContext(ctx, addTag,
+		arg.PackageID,
+		arg.Tag,
+		arg.Version,
+		arg.At,
+	)
 	return err
 }
 
 const behind = `-- name: Behind :many
-SELECT id, name, state, rev, etag, document, tags, problem, announced, synced, announced_at, announced_seq, announced_rev, gone, epoch, synced_at FROM packages WHERE announced > synced AND announced_at < $1 AND announced_at >= $2 ORDER BY announced_at LIMIT $3
+SELECT id, name, state, rev, etag, document, problem, announced, synced, announced_at, announced_seq, announced_rev, gone, epoch, synced_at FROM packages WHERE announced > synced AND announced_at < $1 ORDER BY announced_at, id LIMIT $2
 `
 
 type BehindParams struct {
-	Before int64
-	FromAt int64
-	N      int32
+	AnnouncedAt int64
+	Limit       int32
 }
 
 func (q *Queries) Behind(ctx context.Context, arg BehindParams) ([]Package, error) {
-	rows, err := q.db.QueryContext(ctx, behind, arg.Before, arg.FromAt, arg.N)
+	rows, err := q.db.QueryContext(ctx, behind, arg.AnnouncedAt, arg.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +82,6 @@ func (q *Queries) Behind(ctx context.Context, arg BehindParams) ([]Package, erro
 			&i.Rev,
 			&i.Etag,
 			&i.Document,
-			&i.Tags,
 			&i.Problem,
 			&i.Announced,
 			&i.Synced,
@@ -99,4 +103,201 @@ func (q *Queries) Behind(ctx context.Context, arg BehindParams) ([]Package, erro
 		return nil, err
 	}
 	return items, nil
+}
+
+const currentTags = `-- name: CurrentTags :many
+SELECT t.tag, t.version FROM dist_tags t WHERE t.package_id = $1 AND t.version <> ''
+  AND t.id = (SELECT max(u.id) FROM dist_tags u WHERE u.package_id = t.package_id AND u.tag = t.tag) ORDER BY t.tag
+`
+
+type CurrentTagsRow struct {
+	Tag     string
+	Version string
+}
+
+func (q *Queries) CurrentTags(ctx context.Context, packageID int64) ([]CurrentTagsRow, error) {
+	rows, err := q.db.QueryContext(ctx, currentTags, packageID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CurrentTagsRow
+	for rows.Next() {
+		var i CurrentTagsRow
+		if err := rows.Scan(&i.Tag, &i.Version); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const getPackage = `-- name: GetPackage :one
+SELECT id, name, state, rev, etag, document, problem, announced, synced, announced_at, announced_seq, announced_rev, gone, epoch, synced_at FROM packages WHERE name = $1
+`
+
+func (q *Queries) GetPackage(ctx context.Context, name string) (Package, error) {
+	row := q.db.QueryRowContext(ctx, getPackage, name)
+	var i Package
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.State,
+		&i.Rev,
+		&i.Etag,
+		&i.Document,
+		&i.Problem,
+		&i.Announced,
+		&i.Synced,
+		&i.AnnouncedAt,
+		&i.AnnouncedSeq,
+		&i.AnnouncedRev,
+		&i.Gone,
+		&i.Epoch,
+		&i.SyncedAt,
+	)
+	return i, err
+}
+
+const listDocuments = `-- name: ListDocuments :many
+SELECT id, package_id, blob, rev, etag, state, problem, at FROM documents WHERE package_id = $1 ORDER BY id
+`
+
+func (q *Queries) ListDocuments(ctx context.Context, packageID int64) ([]Document, error) {
+	rows, err := q.db.QueryContext(ctx, listDocuments, packageID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Document
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.ID,
+			&i.PackageID,
+			&i.Blob,
+			&i.Rev,
+			&i.Etag,
+			&i.State,
+			&i.Problem,
+			&i.At,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listTags = `-- name: ListTags :many
+SELECT id, package_id, tag, version, at FROM dist_tags WHERE package_id = $1 ORDER BY id
+`
+
+func (q *Queries) ListTags(ctx context.Context, packageID int64) ([]DistTag, error) {
+	rows, err := q.db.QueryContext(ctx, listTags, packageID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DistTag
+	for rows.Next() {
+		var i DistTag
+		if err := rows.Scan(
+			&i.ID,
+			&i.PackageID,
+			&i.Tag,
+			&i.Version,
+			&i.At,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockPackage = `-- name: LockPackage :one
+UPDATE packages SET rev = packages.rev WHERE id = $1 RETURNING id, name, state, rev, etag, document, problem, announced, synced, announced_at, announced_seq, announced_rev, gone, epoch, synced_at
+`
+
+func (q *Queries) LockPackage(ctx context.Context, id int64) (Package, error) {
+	row := q.db.QueryRowContext(ctx, lockPackage, id)
+	var i Package
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.State,
+		&i.Rev,
+		&i.Etag,
+		&i.Document,
+		&i.Problem,
+		&i.Announced,
+		&i.Synced,
+		&i.AnnouncedAt,
+		&i.AnnouncedSeq,
+		&i.AnnouncedRev,
+		&i.Gone,
+		&i.Epoch,
+		&i.SyncedAt,
+	)
+	return i, err
+}
+
+const setDocument = `-- name: SetDocument :exec
+UPDATE packages SET state = $2, rev = $3, etag = $4, document = $5, problem = $6, synced_at = $7 WHERE id = $1
+`
+
+type SetDocumentParams struct {
+	ID       int64
+	State    string
+	Rev      string
+	Etag     string
+	Document string
+	Problem  string
+	SyncedAt int64
+}
+
+func (q *Queries) SetDocument(ctx context.Context, arg SetDocumentParams) error {
+	_, err := q.db.ExecContext(ctx, setDocument,
+		arg.ID,
+		arg.State,
+		arg.Rev,
+		arg.Etag,
+		arg.Document,
+		arg.Problem,
+		arg.SyncedAt,
+	)
+	return err
+}
+
+const settlePackage = `-- name: SettlePackage :exec
+UPDATE packages SET synced = $2 WHERE id = $1 AND synced < $2
+`
+
+type SettlePackageParams struct {
+	ID     int64
+	Synced int64
+}
+
+func (q *Queries) SettlePackage(ctx context.Context, arg SettlePackageParams) error {
+	_, err := q.db.ExecContext(ctx, settlePackage, arg.ID, arg.Synced)
+	return err
 }

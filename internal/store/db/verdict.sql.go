@@ -39,8 +39,8 @@ func (q *Queries) AddReport(ctx context.Context, arg AddReportParams) error {
 }
 
 const addVerdict = `-- name: AddVerdict :one
-INSERT INTO verdicts (version_id, blob, profile, scanner, knowledge, level, preliminary, categories, why, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO verdicts (version_id, blob, profile, scanner, knowledge, level, preliminary, categories, why, at, stages)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (version_id, blob, profile, scanner, knowledge) DO NOTHING
 RETURNING id
 `
@@ -56,6 +56,7 @@ type AddVerdictParams struct {
 	Categories  string
 	Why         string
 	At          int64
+	Stages      string
 }
 
 func (q *Queries) AddVerdict(ctx context.Context, arg AddVerdictParams) (int64, error) {
@@ -70,6 +71,7 @@ func (q *Queries) AddVerdict(ctx context.Context, arg AddVerdictParams) (int64, 
 		arg.Categories,
 		arg.Why,
 		arg.At,
+		arg.Stages,
 	)
 	var id int64
 	err := row.Scan(&id)
@@ -77,7 +79,7 @@ func (q *Queries) AddVerdict(ctx context.Context, arg AddVerdictParams) (int64, 
 }
 
 const currentVerdict = `-- name: CurrentVerdict :one
-SELECT d.id, d.version_id, d.blob, d.profile, d.scanner, d.knowledge, d.level, d.preliminary, d.categories, d.why, d.at FROM verdicts d WHERE d.version_id = $1 AND d.blob = $2
+SELECT d.id, d.version_id, d.blob, d.profile, d.scanner, d.knowledge, d.level, d.preliminary, d.categories, d.why, d.at, d.stages FROM verdicts d WHERE d.version_id = $1 AND d.blob = $2
   AND NOT EXISTS (SELECT 1 FROM withdrawals w WHERE w.verdict_id = d.id) ORDER BY d.id DESC LIMIT 1
 `
 
@@ -101,6 +103,7 @@ func (q *Queries) CurrentVerdict(ctx context.Context, arg CurrentVerdictParams) 
 		&i.Categories,
 		&i.Why,
 		&i.At,
+		&i.Stages,
 	)
 	return i, err
 }
@@ -117,7 +120,7 @@ func (q *Queries) GetReport(ctx context.Context, verdictID int64) ([]byte, error
 }
 
 const getVerdict = `-- name: GetVerdict :one
-SELECT id, version_id, blob, profile, scanner, knowledge, level, preliminary, categories, why, at FROM verdicts WHERE id = $1
+SELECT id, version_id, blob, profile, scanner, knowledge, level, preliminary, categories, why, at, stages FROM verdicts WHERE id = $1
 `
 
 func (q *Queries) GetVerdict(ctx context.Context, id int64) (Verdict, error) {
@@ -135,6 +138,7 @@ func (q *Queries) GetVerdict(ctx context.Context, id int64) (Verdict, error) {
 		&i.Categories,
 		&i.Why,
 		&i.At,
+		&i.Stages,
 	)
 	return i, err
 }
@@ -155,8 +159,40 @@ func (q *Queries) GetWithdrawal(ctx context.Context, verdictID int64) (Withdrawa
 	return i, err
 }
 
+const listWithdrawals = `-- name: ListWithdrawals :many
+SELECT w.verdict_id, w.by_whom, w.why, w.at FROM withdrawals w JOIN verdicts d ON d.id = w.verdict_id WHERE d.version_id = $1 ORDER BY w.verdict_id
+`
+
+func (q *Queries) ListWithdrawals(ctx context.Context, versionID int64) ([]Withdrawal, error) {
+	rows, err := q.db.QueryContext(ctx, listWithdrawals, versionID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Withdrawal
+	for rows.Next() {
+		var i Withdrawal
+		if err := rows.Scan(
+			&i.VerdictID,
+			&i.ByWhom,
+			&i.Why,
+			&i.At,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const verdictsOf = `-- name: VerdictsOf :many
-SELECT id, version_id, blob, profile, scanner, knowledge, level, preliminary, categories, why, at FROM verdicts WHERE version_id = $1 ORDER BY id
+SELECT id, version_id, blob, profile, scanner, knowledge, level, preliminary, categories, why, at, stages FROM verdicts WHERE version_id = $1 ORDER BY id
 `
 
 func (q *Queries) VerdictsOf(ctx context.Context, versionID int64) ([]Verdict, error) {
@@ -180,6 +216,7 @@ func (q *Queries) VerdictsOf(ctx context.Context, versionID int64) ([]Verdict, e
 			&i.Categories,
 			&i.Why,
 			&i.At,
+			&i.Stages,
 		); err != nil {
 			return nil, err
 		}

@@ -9,6 +9,35 @@ import (
 	"context"
 )
 
+const addOtherBytes = `-- name: AddOtherBytes :exec
+INSERT INTO other_bytes (version_id, why, blob, size, integrity, tarball, published_at, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+`
+
+type AddOtherBytesParams struct {
+	VersionID   int64
+	Why         string
+	Blob        string
+	Size        int64
+	Integrity   string
+	Tarball     string
+	PublishedAt int64
+	At          int64
+}
+
+func (q *Queries) AddOtherBytes(ctx context.Context, arg AddOtherBytesParams) error {
+	_, err := q.db.ExecContext(ctx, addOtherBytes,
+		arg.VersionID,
+		arg.Why,
+		arg.Blob,
+		arg.Size,
+		arg.Integrity,
+		arg.Tarball,
+		arg.PublishedAt,
+		arg.At,
+	)
+	return err
+}
+
 const addVersion = `-- name: AddVersion :one
 INSERT INTO versions (package_id, version, state, stage, reason, removal, published_at, first_seen_at, removed_at, tarball, integrity, publisher, install_script)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -136,6 +165,43 @@ func (q *Queries) GetVersionByName(ctx context.Context, arg GetVersionByNamePara
 	return i, err
 }
 
+const listOtherBytes = `-- name: ListOtherBytes :many
+SELECT id, version_id, why, blob, size, integrity, tarball, published_at, at FROM other_bytes WHERE version_id = $1 ORDER BY id
+`
+
+func (q *Queries) ListOtherBytes(ctx context.Context, versionID int64) ([]OtherByte, error) {
+	rows, err := q.db.QueryContext(ctx, listOtherBytes, versionID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OtherByte
+	for rows.Next() {
+		var i OtherByte
+		if err := rows.Scan(
+			&i.ID,
+			&i.VersionID,
+			&i.Why,
+			&i.Blob,
+			&i.Size,
+			&i.Integrity,
+			&i.Tarball,
+			&i.PublishedAt,
+			&i.At,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listVersionStates = `-- name: ListVersionStates :many
 SELECT id, version_id, state, detail, at FROM version_states WHERE version_id = $1 ORDER BY id
 `
@@ -155,6 +221,56 @@ func (q *Queries) ListVersionStates(ctx context.Context, versionID int64) ([]Ver
 			&i.State,
 			&i.Detail,
 			&i.At,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listVersions = `-- name: ListVersions :many
+SELECT id, package_id, version, state, stage, reason, removal, published_at, first_seen_at, fetched_at, judged_at, removed_at, fetch_ms, analyse_ms, tarball, integrity, blob, size, publisher, install_script, verdict_id, level FROM versions WHERE package_id = $1 ORDER BY id
+`
+
+func (q *Queries) ListVersions(ctx context.Context, packageID int64) ([]Version, error) {
+	rows, err := q.db.QueryContext(ctx, listVersions, packageID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Version
+	for rows.Next() {
+		var i Version
+		if err := rows.Scan(
+			&i.ID,
+			&i.PackageID,
+			&i.Version,
+			&i.State,
+			&i.Stage,
+			&i.Reason,
+			&i.Removal,
+			&i.PublishedAt,
+			&i.FirstSeenAt,
+			&i.FetchedAt,
+			&i.JudgedAt,
+			&i.RemovedAt,
+			&i.FetchMs,
+			&i.AnalyseMs,
+			&i.Tarball,
+			&i.Integrity,
+			&i.Blob,
+			&i.Size,
+			&i.Publisher,
+			&i.InstallScript,
+			&i.VerdictID,
+			&i.Level,
 		); err != nil {
 			return nil, err
 		}
@@ -285,6 +401,32 @@ type SetLevelParams struct {
 
 func (q *Queries) SetLevel(ctx context.Context, arg SetLevelParams) error {
 	_, err := q.db.ExecContext(ctx, setLevel, arg.ID, arg.VerdictID, arg.Level)
+	return err
+}
+
+const setReplaced = `-- name: SetReplaced :exec
+UPDATE versions SET stage = 'seen', reason = '', blob = '', size = 0, fetched_at = 0, fetch_ms = 0, judged_at = 0, analyse_ms = 0, verdict_id = 0,
+  level = '', tarball = $2, integrity = $3, published_at = $4, publisher = $5, install_script = $6 WHERE id = $1
+`
+
+type SetReplacedParams struct {
+	ID            int64
+	Tarball       string
+	Integrity     string
+	PublishedAt   int64
+	Publisher     string
+	InstallScript int64
+}
+
+func (q *Queries) SetReplaced(ctx context.Context, arg SetReplacedParams) error {
+	_, err := q.db.ExecContext(ctx, setReplaced,
+		arg.ID,
+		arg.Tarball,
+		arg.Integrity,
+		arg.PublishedAt,
+		arg.Publisher,
+		arg.InstallScript,
+	)
 	return err
 }
 

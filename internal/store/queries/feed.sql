@@ -5,7 +5,7 @@ INSERT INTO feeds (name, cursor, started_at, moved_at, checked_at) VALUES ($1, $
 SELECT * FROM feeds WHERE name = $1;
 
 -- name: MoveFeed :execrows
-UPDATE feeds SET cursor = sqlc.arg(cursor), walking = sqlc.arg(walking), moved_at = sqlc.arg(moved_at), checked_at = sqlc.arg(checked_at)
+UPDATE feeds SET cursor = sqlc.arg(cursor), walking = sqlc.arg(walking), moved_at = CASE WHEN feeds.cursor = sqlc.arg(cursor) THEN feeds.moved_at ELSE sqlc.arg(moved_at) END, checked_at = sqlc.arg(checked_at)
 WHERE name = sqlc.arg(name) AND cursor = sqlc.arg(since) AND epoch = sqlc.arg(epoch);
 
 -- name: ResetFeed :execrows

@@ -1,6 +1,6 @@
 -- name: AddVerdict :one
-INSERT INTO verdicts (version_id, blob, profile, scanner, knowledge, level, preliminary, categories, why, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO verdicts (version_id, blob, profile, scanner, knowledge, level, preliminary, categories, why, at, stages)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (version_id, blob, profile, scanner, knowledge) DO NOTHING
 RETURNING id;
 
@@ -28,3 +28,6 @@ INSERT INTO withdrawals (verdict_id, by_whom, why, at) VALUES ($1, $2, $3, $4) O
 
 -- name: GetWithdrawal :one
 SELECT * FROM withdrawals WHERE verdict_id = $1;
+
+-- name: ListWithdrawals :many
+SELECT w.* FROM withdrawals w JOIN verdicts d ON d.id = w.verdict_id WHERE d.version_id = $1 ORDER BY w.verdict_id;
