@@ -36,7 +36,7 @@ func Scan(src string, f func(Token) bool) {
 type scanner struct {
 	src   string
 	f     func(Token) bool
-	prev  Token
+	prev  Token  // the last that is neither blank nor comment
 	stack []bool // open braces: true for a template hole
 }
 
@@ -50,17 +50,42 @@ func (s *scanner) run() {
 		}
 	}
 	for i < len(src) {
-		j := s.next(i)
-		if j < 0 {
+		if src[i] == '`' {
+			if i = s.template(i, i+1); i < 0 {
+				return
+			}
+			continue
+		}
+		k, j := s.token(i)
+		if !s.emit(k, i, j) {
 			return
 		}
 		i = j
+		if k != Punct {
+			continue
+		}
+		switch src[j-1] { // braces, and what follows a template hole
+		case '{':
+			s.stack = append(s.stack, false)
+		case '}':
+			n := len(s.stack)
+			if n == 0 {
+				continue
+			}
+			hole := s.stack[n-1]
+			s.stack = s.stack[:n-1]
+			if hole {
+				if i = s.template(j, j); i < 0 {
+					return
+				}
+			}
+		}
 	}
 }
 
 func (s *scanner) emit(k TokenKind, i, j int) bool {
 	t := Token{k, s.src[i:j], i}
-	if k != Space && k != Newline && k != Comment {
+	if k < Comment || k == Other {
 		s.prev = t
 	}
 	return s.f(t)
@@ -73,88 +98,115 @@ func lineEnd(src string, i int) int {
 	return i
 }
 
-func isWord(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '$' || c >= 0x80 || c == '\\'
-}
+// class tells what a byte can begin.
+type class uint8
 
-// next scans one token and returns the offset after it, or -1 to stop.
-func (s *scanner) next(i int) int {
+const (
+	none class = iota
+	wordByte
+	digitByte
+	wordStart // # and @: they begin a word and are not within one
+	blank
+	line
+	quote
+	punct
+	special // begins tokens of several kinds
+)
+
+var classes = func() (t [256]class) {
+	set := func(bytes string, c class) {
+		for i := range len(bytes) {
+			t[bytes[i]] = c
+		}
+	}
+	set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$\\", wordByte)
+	for c := 0x80; c < 0x100; c++ {
+		t[c] = wordByte
+	}
+	set("0123456789", digitByte)
+	set("#@", wordStart)
+	set(" \t\v\f", blank)
+	set("\r\n", line)
+	set("\"'", quote)
+	set("()[]{};,>+-*%&|^!~?:", punct)
+	set("/<=.", special)
+	return t
+}()
+
+func isWord(c byte) bool { return classes[c]-wordByte <= digitByte-wordByte }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// token scans one token, which is no template.
+func (s *scanner) token(i int) (TokenKind, int) {
 	src := s.src
 	c := src[i]
-	done := func(k TokenKind, j int) int {
-		if !s.emit(k, i, j) {
-			return -1
-		}
-		return j
-	}
-	switch {
-	case c == '\n' || c == '\r':
-		if c == '\r' && i+1 < len(src) && src[i+1] == '\n' {
-			return done(Newline, i+2)
-		}
-		return done(Newline, i+1)
-	case c == ' ' || c == '\t' || c == '\v' || c == '\f':
-		j := i + 1
-		for j < len(src) && (src[j] == ' ' || src[j] == '\t') {
-			j++
-		}
-		return done(Space, j)
-	case c >= '0' && c <= '9' || c == '.' && i+1 < len(src) && src[i+1] >= '0' && src[i+1] <= '9':
-		j := i + 1
-		for j < len(src) && (isWord(src[j]) || src[j] == '.' || (src[j] == '+' || src[j] == '-') && (src[j-1] == 'e' || src[j-1] == 'E') && !strings.HasPrefix(src[i:], "0x")) {
-			j++
-		}
-		return done(Number, j)
-	case isWord(c) || c == '#' || c == '@':
-		j := i + 1
+	j := i + 1
+	switch classes[c] {
+	case wordByte, wordStart:
 		for j < len(src) && isWord(src[j]) {
 			j++
 		}
-		return done(Word, j)
-	case c == '"' || c == '\'':
-		return done(String, stringEnd(src, i))
-	case c == '`':
-		return s.template(i, i+1)
-	case c == '/':
-		if i+1 < len(src) && src[i+1] == '/' {
-			return done(Comment, lineEnd(src, i))
+		return Word, j
+	case digitByte:
+		return Number, numberEnd(src, i)
+	case blank:
+		for j < len(src) && (src[j] == ' ' || src[j] == '\t') {
+			j++
 		}
-		if i+1 < len(src) && src[i+1] == '*' {
+		return Space, j
+	case line:
+		if c == '\r' && j < len(src) && src[j] == '\n' {
+			j++
+		}
+		return Newline, j
+	case quote:
+		return String, stringEnd(src, i)
+	case punct:
+		return Punct, j
+	case special:
+	default:
+		return Other, j
+	}
+	switch c {
+	case '.':
+		if j < len(src) && isDigit(src[j]) {
+			return Number, numberEnd(src, i)
+		}
+	case '=':
+		if j < len(src) && src[j] == '>' {
+			return Punct, j + 1
+		}
+	case '<':
+		if strings.HasPrefix(src[i:], "<!--") {
+			return Comment, lineEnd(src, i)
+		}
+	case '/':
+		if j < len(src) && src[j] == '/' {
+			return Comment, lineEnd(src, i)
+		}
+		if j < len(src) && src[j] == '*' {
 			k := strings.Index(src[i+2:], "*/")
 			if k < 0 {
-				return done(Comment, len(src))
+				return Comment, len(src)
 			}
-			return done(Comment, i+2+k+2)
+			return Comment, i + 2 + k + 2
 		}
 		if s.regexHere() {
-			if j := regexEnd(src, i); j > 0 {
-				return done(Regex, j)
+			if k := regexEnd(src, i); k > 0 {
+				return Regex, k
 			}
 		}
-		return done(Punct, i+1)
-	case c == '<' && strings.HasPrefix(src[i:], "<!--"):
-		return done(Comment, lineEnd(src, i))
-	case c == '{':
-		s.stack = append(s.stack, false)
-		return done(Punct, i+1)
-	case c == '}':
-		if n := len(s.stack); n > 0 {
-			hole := s.stack[n-1]
-			s.stack = s.stack[:n-1]
-			if hole {
-				if !s.emit(Punct, i, i+1) {
-					return -1
-				}
-				return s.template(i+1, i+1)
-			}
-		}
-		return done(Punct, i+1)
-	case c == '=' && i+1 < len(src) && src[i+1] == '>':
-		return done(Punct, i+2)
-	case strings.IndexByte("()[];,<>+-*%&|^!~?:=.", c) >= 0:
-		return done(Punct, i+1)
 	}
-	return done(Other, i+1)
+	return Punct, j
+}
+
+func numberEnd(src string, i int) int {
+	j := i + 1
+	for j < len(src) && (isWord(src[j]) || src[j] == '.' || (src[j] == '+' || src[j] == '-') && (src[j-1] == 'e' || src[j-1] == 'E') && !strings.HasPrefix(src[i:], "0x")) {
+		j++
+	}
+	return j
 }
 
 // template scans a piece of a template literal: to the closing backquote or into a hole.

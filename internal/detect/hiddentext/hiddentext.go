@@ -38,38 +38,77 @@ var reviewer = regexp.MustCompile(`ignore (all )?(previous|prior|above) instruct
 
 // address are words of which every text that reviewer matches holds one, near its start or its end: they are looked for first, being
 // much cheaper, and the expression then sees their surroundings only.
-var address = [][]byte{[]byte(" instructions"), []byte(" reviewer"), []byte(" scanner"), []byte(" analyzer"), []byte(" analyser"), []byte("ai model"), []byte("llm model"), []byte("automated model"), []byte("security model"), []byte("as safe"), []byte("as benign")}
+var address = []string{" instructions", " reviewer", " scanner", " analyzer", " analyser", "ai model", "llm model", "automated model", "security model", "as safe", "as benign"}
 
 // maxAddress is longer than any text that reviewer matches, bytes.
 const maxAddress = 256
 
 // addressed is where the data first speaks to a reviewer, as start and end, or nil.
 func addressed(data []byte) []int {
-	lower := bytes.Clone(data)
-	for i, c := range lower {
-		if c >= 'A' && c <= 'Z' {
-			lower[i] = c | 0x20
+	match := func(start, end int) []int {
+		lower := bytes.Clone(data[start:end]) // of ASCII only: offsets stay what they are
+		for i, c := range lower {
+			if c >= 'A' && c <= 'Z' {
+				lower[i] = c | 0x20
+			}
 		}
+		if loc := reviewer.FindIndex(lower); loc != nil {
+			return []int{start + loc[0], start + loc[1]}
+		}
+		return nil
 	}
-	var first []int
+	start, end := 0, 0 // surroundings not yet looked at; those that touch are one
+	for at := nextAddress(data, 0); at >= 0; at = nextAddress(data, at+1) {
+		if at-maxAddress > end {
+			if loc := match(start, end); loc != nil {
+				return loc
+			}
+			start = at - maxAddress
+		}
+		end = min(len(data), at+maxAddress)
+	}
+	return match(start, end)
+}
+
+// shortest is the length of the shortest word of address, bytes.
+const shortest = 7
+
+// skips tells how far a word's start lies at least beyond a window of shortest bytes that ends in two given ones, after Wu and Manber.
+var skips = func() (t [1 << 10]uint8) {
+	for i := range t {
+		t[i] = shortest - 1
+	}
 	for _, w := range address {
-		for from := 0; ; {
-			i := bytes.Index(lower[from:], w)
-			if i < 0 {
-				break
-			}
-			at := from + i
-			start := max(0, at-maxAddress)
-			if first != nil && start >= first[0] {
-				break
-			}
-			if loc := reviewer.FindIndex(lower[start:min(len(lower), at+maxAddress)]); loc != nil && (first == nil || start+loc[0] < first[0]) {
-				first = []int{start + loc[0], start + loc[1]}
-			}
-			from = at + len(w)
+		for i := 1; i < shortest; i++ {
+			h := pair(w[i-1], w[i])
+			t[h] = min(t[h], uint8(shortest-1-i))
 		}
 	}
-	return first
+	return t
+}()
+
+// pair makes an index of two bytes, the same for both cases of a letter.
+func pair(a, b byte) int { return int(a&31)<<5 | int(b&31) }
+
+// nextAddress finds a word of address in either case, from an offset on: its offset, or -1.
+func nextAddress(data []byte, from int) int {
+	for i := from + shortest - 1; i < len(data); {
+		if n := skips[pair(data[i-1], data[i])]; n > 0 {
+			i += int(n)
+			continue
+		}
+		at := i - shortest + 1
+		switch data[at] | 0x20 {
+		case ' ', 'a', 'l', 's':
+			for _, w := range address {
+				if at+len(w) <= len(data) && strings.EqualFold(string(data[at:at+len(w)]), w) {
+					return at
+				}
+			}
+		}
+		i++
+	}
+	return -1
 }
 
 func run(s *detect.Subject) []report.Finding {
@@ -151,26 +190,38 @@ func runes(data []byte, code bool, found func(id string, line int, text string))
 	}
 }
 
-// blanks finds code behind a long run of blanks on a line that has text before it.
+// blanks finds code behind a long run of blanks on a line that has text before it. A run that long covers one of every offscreenRun
+// bytes, so no others are looked at.
 func blanks(data []byte, found func(id string, line int, text string)) {
-	pad := bytes.Repeat([]byte(" "), offscreenRun)
-	at := 0
-	for {
-		i := bytes.Index(data[at:], pad)
-		if i < 0 {
-			return
+	seen, text := 0, false // up to where the data was looked at, and whether there is text before it on its line
+	for at := offscreenRun - 1; at < len(data); at += offscreenRun {
+		if data[at] != ' ' {
+			continue
 		}
-		i += at
-		end := i
+		i, end := at, at
+		for i > seen && data[i-1] == ' ' {
+			i--
+		}
+		for end < len(data) && data[end] == ' ' {
+			end++
+		}
+		if end-i < offscreenRun {
+			continue
+		}
 		for end < len(data) && (data[end] == ' ' || data[end] == '\t') {
 			end++
 		}
-		start := bytes.LastIndexByte(data[:i], '\n') + 1
-		if len(bytes.TrimSpace(data[start:i])) > 0 && end < len(data) && data[end] != '\n' && data[end] != '\r' && !bytes.HasPrefix(data[end:], []byte("//")) && !bytes.HasPrefix(data[end:], []byte("*")) {
+		before := data[seen:i]
+		if n := bytes.LastIndexByte(before, '\n'); n >= 0 {
+			before, text = before[n:], false
+		}
+		text = text || len(bytes.TrimSpace(before)) > 0
+		if text && end < len(data) && data[end] != '\n' && data[end] != '\r' && !bytes.HasPrefix(data[end:], []byte("//")) && !bytes.HasPrefix(data[end:], []byte("*")) {
 			stop := min(len(data), end+80)
 			found("hiddentext/offscreen", 1+bytes.Count(data[:i], []byte("\n")), string(bytes.ToValidUTF8(data[end:stop], nil)))
 			return
 		}
-		at = end
+		seen = end
+		at = max(at, end-1)
 	}
 }

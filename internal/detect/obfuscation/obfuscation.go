@@ -106,7 +106,14 @@ func Measure(src string) Score {
 	names := map[string]bool{}
 	js.Scan(src, func(t js.Token) bool {
 		at++
-		switch strings.Trim(t.Text, "'\"`") {
+		name := t.Text
+		if t.Kind == js.String || t.Kind == js.TemplatePart {
+			name = ""
+			if len(t.Text) <= longestName+2 {
+				name = strings.Trim(t.Text, "'\"`")
+			}
+		}
+		switch name {
 		case "parseInt":
 			parses++
 		case "push":
@@ -138,7 +145,7 @@ func Measure(src string) Score {
 			if strings.HasPrefix(t.Text, "0x") {
 				c.hexNumbers++
 			}
-			if n, err := strconv.ParseUint(t.Text, 0, 32); err == nil && n >= 9 && n < 127 {
+			if charCode(t.Text) {
 				if run++; run > c.charCodes {
 					c.charCodes = run
 				}
@@ -159,14 +166,19 @@ func Measure(src string) Score {
 			}
 		case js.Punct:
 			c.punct++
-			if strings.Contains("[]()!+", t.Text) {
+			switch t.Text {
+			case "[":
 				c.jsfuck++
-			}
-			if t.Text == "[" && (prev.Kind == js.Word || prev.Text == ")" || prev.Text == "]") {
-				c.bracketed++
-			}
-			if t.Text == "(" && prev.Kind == js.Word {
-				c.calls++
+				if prev.Kind == js.Word || prev.Text == ")" || prev.Text == "]" {
+					c.bracketed++
+				}
+			case "(":
+				c.jsfuck++
+				if prev.Kind == js.Word {
+					c.calls++
+				}
+			case "]", ")", "!", "+":
+				c.jsfuck++
 			}
 		case js.Newline:
 			c.newlines++
@@ -232,10 +244,22 @@ func (c *counts) score(names int) Score {
 	return s
 }
 
+// longestName is the length of the longest name that Measure looks for in strings, bytes.
+const longestName = len("function")
+
+// charCode reports a number that may be the code of a character.
+func charCode(s string) bool {
+	if strings.IndexByte(s, '.') >= 0 {
+		return false
+	}
+	n, err := strconv.ParseUint(s, 0, 32)
+	return err == nil && n >= 9 && n < 127
+}
+
 // plainEscapes counts the escapes of a string that stand for letters or digits, which need none.
 func plainEscapes(s string) int {
 	n := 0
-	for i := 0; i+3 < len(s); i++ {
+	for i := strings.IndexByte(s, '\\'); i >= 0 && i+3 < len(s); i++ {
 		if s[i] != '\\' {
 			continue
 		}
@@ -281,7 +305,7 @@ func encodedText(s string) bool {
 		return false
 	}
 	s = s[1 : len(s)-1]
-	lower, upper, digits, other := 0, 0, 0, 0
+	lower, upper, digits := 0, 0, 0
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c >= 'a' && c <= 'z':
@@ -292,10 +316,10 @@ func encodedText(s string) bool {
 			digits++
 		case c == '+' || c == '/' || c == '=' || c == '\\':
 		default:
-			other++
+			return false
 		}
 	}
-	return other == 0 && lower > 0 && upper > 1 && digits > 0
+	return lower > 0 && upper > 1 && digits > 0
 }
 
 // order reports the string of a flattened block's order: 3|0|1|2.
