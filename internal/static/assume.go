@@ -79,22 +79,18 @@ func (ev *evaluator) keepAlts(d *js.Ident, keep func(Value) bool) {
 	if !ok || a.known != nil || len(a.alts) == 0 || len(a.parts) > 0 {
 		return
 	}
-	var out Value
+	var kept joined
 	n := 0
 	for _, v := range a.alts {
-		if !keep(v) {
-			continue
+		if keep(v) {
+			kept.add(v)
+			n++
 		}
-		if n == 0 {
-			out = v
-		} else {
-			out = join(out, v)
-		}
-		n++
 	}
 	if n == 0 || n == len(a.alts) {
 		return
 	}
+	out := kept.value()
 	if len(a.flows) > 0 {
 		out = tainted(out, a.flows)
 	}

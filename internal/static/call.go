@@ -3,7 +3,7 @@ package static
 import (
 	"fmt"
 	"iter"
-	"strings"
+	"strconv"
 
 	"github.com/donapi/donapi/internal/callseq"
 	"github.com/donapi/donapi/internal/js"
@@ -12,11 +12,18 @@ import (
 // closure makes a function object of code in the present scope.
 func (ev *evaluator) closure(f *js.Func) *Object {
 	ev.alloc(2)
-	fn := &function{code: f, env: ev.f, name: f.Name, layer: ev.act.layer, mod: ev.act.mod}
+	both := &struct { // they live together
+		Object
+		function
+	}{
+		Object{class: classFunction, proto: ev.realm.function, born: ev.jseq},
+		function{code: f, env: ev.f, name: f.Name, layer: ev.act.layer, mod: ev.act.mod},
+	}
+	o, fn := &both.Object, &both.function
+	o.fn = fn
 	if f.Arrow {
 		fn.act = ev.act
 	}
-	o := &Object{class: classFunction, proto: ev.realm.function, fn: fn, born: ev.jseq}
 	ev.made(o)
 	return o
 }
@@ -212,6 +219,7 @@ const (
 	memoAfter = 6      // runs with unknown arguments after which results are remembered
 	memoRuns  = 600    // runs with unknown arguments after which no more are made
 	memoSize  = 2000   // remembered results of one function
+	maxKey    = 64     // length of a string by which a result may be remembered
 	plainRuns = 50_000 // runs under an unknown condition, but with known arguments, after which no more are made
 )
 
@@ -224,44 +232,57 @@ func (ev *evaluator) info(f *js.Func) *fnInfo {
 	return i
 }
 
-// signature describes arguments as far as they can make a difference to what is recorded.
-func signature(this Value, args []Value) (sig string, open bool) {
-	var b strings.Builder
-	one := func(v Value) {
+// id numbers what results are remembered by: its address would be that of another once it is gone. The number stands in the value.
+func (ev *evaluator) id(of *int32) int64 {
+	if *of == 0 {
+		ev.ids++
+		*of = ev.ids
+	}
+	return int64(*of)
+}
+
+// signature describes arguments as far as they can make a difference to what is recorded. The bytes are good until the next call.
+func (ev *evaluator) signature(this Value, args []Value) (sig []byte, open bool) {
+	b := ev.sig[:0]
+	for i := -1; i < len(args); i++ {
+		v := this
+		if i >= 0 {
+			v = args[i]
+		}
 		switch x := v.(type) {
 		case *Abstract:
 			if x.known == nil {
 				open = true
 			}
-			fmt.Fprintf(&b, "A%s%s%s", x.kind, x.path, x.typ)
+			b = append(b, 'A')
+			b = append(append(append(append(append(b, x.kind...), 0), x.path...), 0), x.typ...)
 			for _, f := range x.flows {
-				fmt.Fprintf(&b, ",%d%s", f.From, f.Via)
+				b = strconv.AppendInt(append(b, ','), int64(f.From), 10)
+				b = append(b, f.Via...)
 			}
 			if len(x.alts)+len(x.parts) > 0 || x.known != nil {
-				fmt.Fprintf(&b, "%p", x)
+				b = strconv.AppendInt(append(b, '#'), ev.id(&x.id), 10)
 			}
 		case *Object:
 			if x.weak {
 				open = true
 			}
-			fmt.Fprintf(&b, "O%p", x)
+			b = strconv.AppendInt(append(b, 'O'), ev.id(&x.id), 10)
 		case string:
-			if len(x) > 64 {
-				fmt.Fprintf(&b, "S%d%p", len(x), &x)
-			} else {
-				fmt.Fprintf(&b, "S%q", x)
+			if len(x) > maxKey { // each is one of its own
+				var n int32
+				b = strconv.AppendInt(append(b, 'L'), ev.id(&n), 10)
+				break
 			}
+			b = append(strconv.AppendQuote(append(b, 'S'), x), ' ')
 		default:
 			s, _ := text(v)
-			b.WriteString("P" + s)
+			b = append(append(b, 'P'), s...)
 		}
-		b.WriteByte(';')
+		b = append(b, ';')
 	}
-	one(this)
-	for _, a := range args {
-		one(a)
-	}
-	return b.String(), open
+	ev.sig = b
+	return b, open
 }
 
 func anyUnknown(args []Value) bool {
@@ -294,12 +315,12 @@ func (ev *evaluator) callCode(o *Object, this Value, args []Value, newTarget Val
 		if guessed || info.active > deep || info.runs > most {
 			return ev.noMore(this, args)
 		}
-		sig, open := signature(this, args)
+		sig, open := ev.signature(this, args)
 		if open {
-			if v, ok := info.memo[sig]; ok {
+			if v, ok := info.memo[string(sig)]; ok {
 				return v
 			}
-			memoKey = sig
+			memoKey = string(sig)
 		}
 	}
 	v := ev.enter(o, info, this, args, newTarget)
@@ -342,7 +363,7 @@ func (ev *evaluator) enter(o *Object, info *fnInfo, this Value, args []Value, ne
 func (ev *evaluator) runBody(o *Object, info *fnInfo, code *js.Code, act *activation, args []Value) Value {
 	oldF, oldA, oldDyn := ev.f, ev.act, ev.dynamic
 	guards, try, leave := len(ev.guards), ev.try, ev.mayLeave
-	ev.f = &frame{slots: make([]Value, len(code.Scope.Names)), up: o.fn.env, scope: code.Scope, born: ev.jseq}
+	ev.f = newFrame(len(code.Scope.Names), o.fn.env, code.Scope, ev.jseq)
 	ev.act = act
 	ev.depth++
 	ev.mayLeave = false

@@ -111,16 +111,11 @@ func (ev *evaluator) getAbstract(a *Abstract, key string) Value {
 		return ev.getString("", key, a.flows)
 	}
 	if len(a.alts) > 0 {
-		var out Value
-		for i, v := range a.alts {
-			x := ev.get(v, key)
-			if i == 0 {
-				out = x
-			} else {
-				out = join(out, x)
-			}
+		var out joined
+		for _, v := range a.alts {
+			out.add(ev.get(v, key))
 		}
-		return tainted(out, a.flows)
+		return tainted(out.value(), a.flows)
 	}
 	if a.host {
 		switch key {
@@ -1126,7 +1121,7 @@ func (ev *evaluator) fileFlows(path string, args []Value) []Value {
 			args = slices.Clone(args)
 			if o, ok := args[i].(*Object); ok {
 				c := *o
-				c.flows = c.flows.union(fl)
+				c.flows, c.id = c.flows.union(fl), 0
 				args[i] = &c
 			} else {
 				args[i] = taintAny(args[i], fl)

@@ -95,7 +95,7 @@ func (ev *evaluator) cutGuards(n int) {
 // --- frames
 
 func (ev *evaluator) push(s *js.Scope) {
-	ev.f = &frame{slots: make([]Value, len(s.Names)), up: ev.f, scope: s, born: ev.jseq}
+	ev.f = newFrame(len(s.Names), ev.f, s, ev.jseq)
 }
 
 func (f *frame) hop(n int32) *frame {
@@ -976,23 +976,15 @@ func (ev *evaluator) logical(d *js.Logical) Value {
 // joinLogical drops from `x || y` and `x && y` the values that cannot come out.
 func (ev *evaluator) joinLogical(op js.Op, l, r Value) Value {
 	if a, ok := l.(*Abstract); ok && a.known == nil && len(a.alts) > 0 && len(a.parts) == 0 {
-		var out Value
-		n := 0
+		var out joined
 		for _, v := range a.alts {
 			if t, known := truth(v); known && t == (op == js.OpAnd) {
 				continue
 			}
-			if n == 0 {
-				out = v
-			} else {
-				out = join(out, v)
-			}
-			n++
+			out.add(v)
 		}
-		if n == 0 {
-			return r
-		}
-		return join(out, r)
+		out.add(r)
+		return out.value()
 	}
 	return join(l, r)
 }
@@ -1258,34 +1250,24 @@ func (ev *evaluator) operate(op js.Op, l, r Value) Value {
 // eachAlt applies an operator to every alternative of a value that is one of a few.
 func (ev *evaluator) eachAlt(op js.Op, l, r Value) (Value, bool) {
 	if a, ok := l.(*Abstract); ok && a.known == nil && len(a.alts) > 0 && len(a.parts) == 0 && !isUnknown(r) {
-		var out Value
-		for i, v := range a.alts {
+		var out joined
+		for _, v := range a.alts {
 			if isUnknown(v) {
 				return nil, false
 			}
-			x := ev.operate(op, v, r)
-			if i == 0 {
-				out = x
-			} else {
-				out = join(out, x)
-			}
+			out.add(ev.operate(op, v, r))
 		}
-		return out, true
+		return out.value(), true
 	}
 	if a, ok := r.(*Abstract); ok && a.known == nil && len(a.alts) > 0 && len(a.parts) == 0 && !isUnknown(l) {
-		var out Value
-		for i, v := range a.alts {
+		var out joined
+		for _, v := range a.alts {
 			if isUnknown(v) {
 				return nil, false
 			}
-			x := ev.operate(op, l, v)
-			if i == 0 {
-				out = x
-			} else {
-				out = join(out, x)
-			}
+			out.add(ev.operate(op, l, v))
 		}
-		return out, true
+		return out.value(), true
 	}
 	return nil, false
 }

@@ -13,10 +13,10 @@ import (
 
 type place struct {
 	frame *frame
-	slot  int
 	obj   *Object
 	key   string
-	elem  int // array element, -1 for none, -2 for the whole array
+	slot  int32
+	elem  int32 // array element, -1 for none, -2 for the whole array
 }
 
 type undo struct {
@@ -53,10 +53,18 @@ func (ev *evaluator) owns(b *js.Block) {
 
 func (ev *evaluator) openJournal() *journal {
 	ev.jseq++
-	j := &journal{up: ev.j, mark: ev.jseq - 1}
+	j := &journal{}
+	if n := len(ev.spareJournals); n > 0 {
+		j = ev.spareJournals[n-1]
+		ev.spareJournals = ev.spareJournals[:n-1]
+	}
+	j.up, j.mark = ev.j, ev.jseq-1
 	ev.j, ev.jmark = j, j.mark
 	return j
 }
+
+// maxSpare is the number of entries up to which the memory of a journal is used again.
+const maxSpare = 1024
 
 func (ev *evaluator) closeJournal(j *journal) {
 	ev.j = j.up
@@ -64,6 +72,13 @@ func (ev *evaluator) closeJournal(j *journal) {
 	if j.up != nil {
 		ev.jmark = j.up.mark
 	}
+	if cap(j.log) > maxSpare {
+		return
+	}
+	clear(j.log)
+	clear(j.own)
+	*j = journal{log: j.log[:0], own: j.own[:0]}
+	ev.spareJournals = append(ev.spareJournals, j)
 }
 
 func (j *journal) first(p place) bool {
@@ -94,7 +109,7 @@ func (ev *evaluator) logSlot(f *frame, slot int) {
 			return
 		}
 	}
-	p := place{frame: f, slot: slot, elem: -1}
+	p := place{frame: f, slot: int32(slot), elem: -1}
 	if ev.j.first(p) {
 		ev.j.log = append(ev.j.log, undo{place: p, old: f.slots[slot]})
 	}
@@ -119,7 +134,7 @@ func (ev *evaluator) logElement(o *Object, i int) {
 	if ev.j == nil {
 		return
 	}
-	p := place{obj: o, elem: i}
+	p := place{obj: o, elem: int32(i)}
 	if ev.j.first(p) {
 		ev.j.log = append(ev.j.log, undo{place: p, old: o.arr[i]})
 	}
@@ -147,8 +162,13 @@ type change struct {
 
 // takeBack undoes a branch and returns what it had left where.
 func (ev *evaluator) takeBack(j *journal) []change {
-	out := make([]change, 0, len(j.log))
-	for _, u := range j.log {
+	var out []change
+	if n := len(ev.spareChanges); n > 0 {
+		out = ev.spareChanges[n-1]
+		ev.spareChanges = ev.spareChanges[:n-1]
+	}
+	for i := range j.log {
+		u := &j.log[i]
 		c := change{place: u.place}
 		switch {
 		case u.frame != nil:
@@ -156,7 +176,7 @@ func (ev *evaluator) takeBack(j *journal) []change {
 		case u.elem == -2:
 			c.arr = append([]Value(nil), u.obj.arr...)
 		case u.elem >= 0:
-			if u.elem < len(u.obj.arr) {
+			if int(u.elem) < len(u.obj.arr) {
 				c.val = u.obj.arr[u.elem]
 			}
 		default:
@@ -176,7 +196,7 @@ func (ev *evaluator) takeBack(j *journal) []change {
 		case u.elem == -2:
 			u.obj.arr = u.oldArr
 		case u.elem >= 0:
-			if u.elem < len(u.obj.arr) {
+			if int(u.elem) < len(u.obj.arr) {
 				u.obj.arr[u.elem] = u.old
 			}
 		case u.oldProp == nil:
@@ -192,65 +212,79 @@ func (ev *evaluator) takeBack(j *journal) []change {
 	return out
 }
 
-// weaken writes what a branch left into the present state, as one possibility beside the present value. With sure, it is the only one.
-func (ev *evaluator) weaken(cs []change, sure bool) {
-	for _, c := range cs {
-		switch {
-		case c.frame != nil:
+// spendChanges gives back the memory of changes that were dealt with.
+func (ev *evaluator) spendChanges(cs []change) {
+	if 0 < cap(cs) && cap(cs) <= maxSpare {
+		clear(cs)
+		ev.spareChanges = append(ev.spareChanges, cs[:0])
+	}
+}
+
+// weakenAll writes what a branch left into the present state, each as weaken does.
+func (ev *evaluator) weakenAll(cs []change, sure bool) {
+	for i := range cs {
+		ev.weaken(&cs[i], sure)
+	}
+}
+
+// weaken writes what a branch left in one place into the present state, as one possibility beside the present value. With sure, it is
+// the only one.
+func (ev *evaluator) weaken(c *change, sure bool) {
+	switch {
+	case c.frame != nil:
+		v := c.val
+		if !sure {
+			v = join(c.frame.slots[c.slot], v)
+		}
+		ev.setSlot(c.frame, int(c.slot), v)
+	case c.elem == -2:
+		ev.logArray(c.obj)
+		cur := c.obj.arr
+		if sure {
+			c.obj.arr = c.arr
+			return
+		}
+		long, short := cur, c.arr
+		if len(c.arr) > len(cur) {
+			long, short = c.arr, cur
+		}
+		out := append([]Value(nil), long...)
+		for i := range short {
+			out[i] = join(cur[i], c.arr[i])
+		}
+		c.obj.arr = out
+	case c.elem >= 0:
+		if int(c.elem) < len(c.obj.arr) {
 			v := c.val
 			if !sure {
-				v = join(c.frame.slots[c.slot], v)
+				v = join(c.obj.arr[c.elem], v)
 			}
-			ev.setSlot(c.frame, c.slot, v)
-		case c.elem == -2:
-			ev.logArray(c.obj)
-			cur := c.obj.arr
-			if sure {
-				c.obj.arr = c.arr
-				continue
-			}
-			long, short := cur, c.arr
-			if len(c.arr) > len(cur) {
-				long, short = c.arr, cur
-			}
-			out := append([]Value(nil), long...)
-			for i := range short {
-				out[i] = join(cur[i], c.arr[i])
-			}
-			c.obj.arr = out
-		case c.elem >= 0:
-			if c.elem < len(c.obj.arr) {
-				v := c.val
-				if !sure {
-					v = join(c.obj.arr[c.elem], v)
-				}
-				if c.obj.born <= ev.jmark {
-					ev.logElement(c.obj, c.elem)
-				}
-				c.obj.arr[c.elem] = v
-			}
-		case c.absent:
-			// deleted on one side: it may still be there
-		default:
-			p := c.obj.own(c.key)
 			if c.obj.born <= ev.jmark {
-				ev.logProp(c.obj, c.key, p)
+				ev.logElement(c.obj, int(c.elem))
 			}
-			switch {
-			case p == nil && sure:
-				c.obj.add(prop{key: c.key, val: c.val})
-			case p == nil:
-				v := c.val
-				if o, ok := v.(*Object); !ok || o.fn == nil {
-					v = join(v, nil)
-				}
-				c.obj.add(prop{key: c.key, val: v})
-			case p.get != nil || p.set != nil:
-			case sure:
-				p.val = c.val
-			default:
-				p.val = join(p.val, c.val)
+			c.obj.arr[c.elem] = v
+		}
+	case c.absent:
+		// deleted on one side: it may still be there
+	default:
+		p := c.obj.own(c.key)
+		if c.obj.born <= ev.jmark {
+			ev.logProp(c.obj, c.key, p)
+		}
+		switch {
+		case p == nil && sure:
+			c.obj.add(prop{key: c.key, val: c.val})
+		case p == nil:
+			v := c.val
+			if o, ok := v.(*Object); !ok || o.fn == nil {
+				v = join(v, nil)
 			}
+			c.obj.add(prop{key: c.key, val: v})
+		case p.get != nil || p.set != nil:
+		case sure:
+			p.val = c.val
+		default:
+			p.val = join(p.val, c.val)
 		}
 	}
 }
@@ -302,19 +336,16 @@ func (ev *evaluator) either(g callseq.Guard, yes, no func() completion) completi
 
 	switch {
 	case c1 == normal && c2 == normal, c1 != normal && c2 != normal:
-		// Places written on both sides take the join of both values; on one side only, the join with what was there.
-		both := map[place]bool{}
-		for _, r := range right {
-			both[r.place] = true
-		}
-		ev.weakenBoth(left, right, both)
+		ev.weakenBoth(left, right)
 	case c1 == normal:
-		ev.weaken(right, false)
-		ev.weaken(left, true)
+		ev.weakenAll(right, false)
+		ev.weakenAll(left, true)
 	default:
-		ev.weaken(left, false)
-		ev.weaken(right, true)
+		ev.weakenAll(left, false)
+		ev.weakenAll(right, true)
 	}
+	ev.spendChanges(left)
+	ev.spendChanges(right)
 	switch {
 	case c1 == normal && c2 == normal:
 		return normal
@@ -359,23 +390,37 @@ func (ev *evaluator) either(g callseq.Guard, yes, no func() completion) completi
 	return c1
 }
 
-func (ev *evaluator) weakenBoth(left, right []change, both map[place]bool) {
-	l := map[place]change{}
-	for _, c := range left {
-		if both[c.place] {
-			l[c.place] = c
-		} else {
-			ev.weaken([]change{c}, false)
+// weakenBoth joins what two branches left: places written on both sides take the join of both values; on one side only, the join with
+// what was there.
+func (ev *evaluator) weakenBoth(left, right []change) {
+	in := func(cs []change) func(place) *change {
+		if len(left)*len(right) <= 256 { // as most are: looking through them costs less than a map
+			return func(p place) *change {
+				for i := range cs {
+					if cs[i].place == p {
+						return &cs[i]
+					}
+				}
+				return nil
+			}
+		}
+		at := make(map[place]*change, len(cs))
+		for i := range cs {
+			at[cs[i].place] = &cs[i]
+		}
+		return func(p place) *change { return at[p] }
+	}
+	inRight, inLeft := in(right), in(left)
+	for i := range left {
+		if inRight(left[i].place) == nil {
+			ev.weaken(&left[i], false)
 		}
 	}
-	for _, r := range right {
-		c, ok := l[r.place]
-		if !ok {
-			ev.weaken([]change{r}, false)
-			continue
+	for i := range right {
+		if l := inLeft(right[i].place); l != nil {
+			ev.weaken(l, true)
 		}
-		ev.weaken([]change{c}, true)
-		ev.weaken([]change{r}, false)
+		ev.weaken(&right[i], false)
 	}
 }
 

@@ -408,16 +408,11 @@ func (ev *evaluator) index(v, k Value) Value {
 	switch o := v.(type) {
 	case *Object:
 		if a, ok := k.(*Abstract); ok && len(a.alts) > 0 {
-			var out Value
-			for i, alt := range a.alts {
-				r := ev.index(v, alt)
-				if i == 0 {
-					out = r
-				} else {
-					out = join(out, r)
-				}
+			var out joined
+			for _, alt := range a.alts {
+				out.add(ev.index(v, alt))
 			}
-			return out
+			return out.value()
 		}
 		var fns []Value
 		for i := range o.props {

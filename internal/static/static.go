@@ -89,11 +89,15 @@ type evaluator struct {
 	unknownOps  int
 	uncaught    int
 
-	j     *journal
-	jseq  int32
-	jmark int32
+	j             *journal
+	jseq          int32
+	jmark         int32
+	spareJournals []*journal
+	spareChanges  [][]change
 
 	infos         map[*js.Func]*fnInfo
+	ids           int32  // values numbered so far
+	sig           []byte // room for a signature
 	ran           map[*js.Func]bool
 	closures      []*Object // made and perhaps never called, in order
 	watchBuiltins bool

@@ -60,6 +60,7 @@ type Object struct {
 	frozen   bool
 	visiting bool
 	born     int32 // journal counter at its making: younger objects need no undo
+	id       int32 // see evaluator.id
 	proto    *Object
 	props    []prop
 	index    map[string]int32 // of props, once there are many
@@ -102,6 +103,38 @@ type frame struct {
 	scope *js.Scope
 	with  Value // object of a with statement
 	born  int32
+}
+
+// newFrame makes a frame with room for so many slots, in one allocation if they are as few as most scopes have.
+func newFrame(n int, up *frame, scope *js.Scope, born int32) *frame {
+	f := frame{up: up, scope: scope, born: born}
+	switch {
+	case n == 0:
+		return &f
+	case n <= 2:
+		x := &struct {
+			frame
+			room [2]Value
+		}{frame: f}
+		x.slots = x.room[:n:n]
+		return &x.frame
+	case n <= 4:
+		x := &struct {
+			frame
+			room [4]Value
+		}{frame: f}
+		x.slots = x.room[:n:n]
+		return &x.frame
+	case n <= 8:
+		x := &struct {
+			frame
+			room [8]Value
+		}{frame: f}
+		x.slots = x.room[:n:n]
+		return &x.frame
+	}
+	f.slots = make([]Value, n)
+	return &f
 }
 
 // activation is one running function.
@@ -235,11 +268,12 @@ type Abstract struct {
 	alts  []Value // it is one of these
 	path  string  // how the package would name it: process.env.HOME, require("x").y
 	typ   string  // instance type: its members are APIs named typ.member
-	host  bool    // path is the canonical name of a builtin, or of a member of one
 	props map[string]Value
-	made  callseq.ID // the call that returned it, when it is a handle
 	file  Value      // the path of the file behind a stream or descriptor
-	depth int        // length of the access path since the call that made it
+	made  callseq.ID // the call that returned it, when it is a handle
+	id    int32      // see evaluator.id
+	depth int16      // length of the access path since the call that made it
+	host  bool       // path is the canonical name of a builtin, or of a member of one
 	ns    bool       // a module namespace
 }
 
@@ -277,7 +311,7 @@ func tainted(v Value, fl flows) Value {
 		if y := x.flows.union(fl); len(y) != len(x.flows) {
 			c := *x
 			c.flows = y
-			c.props = nil
+			c.props, c.id = nil, 0
 			return &c
 		}
 		return x
@@ -418,42 +452,88 @@ func join(a, b Value) Value {
 	if same(a, b) {
 		return a
 	}
-	var alts []Value
-	add := func(v Value) {
-		list := []Value{v}
-		if x, ok := v.(*Abstract); ok && x.known == nil && len(x.alts) > 0 && len(x.parts) == 0 {
-			list = x.alts
+	var j joined
+	j.add(a)
+	j.add(b)
+	return j.value()
+}
+
+// joined is a join being made of any number of values, one after the other.
+type joined struct {
+	any  bool
+	one  Value              // the first, until another differs
+	alts [2 * maxAlts]Value // then these
+	n    int
+}
+
+func (j *joined) add(v Value) {
+	if !j.any {
+		j.any, j.one = true, v
+		return
+	}
+	if j.n == 0 {
+		if same(j.one, v) {
+			return
 		}
-	next:
-		for _, y := range list {
-			for _, z := range alts {
-				if same(y, z) {
-					continue next
-				}
-			}
-			alts = append(alts, y)
+		j.alternatives(j.one)
+	}
+	j.alternatives(v)
+	if j.n > maxAlts {
+		j.one, j.n = j.value(), 0
+	}
+}
+
+func (j *joined) alternatives(v Value) {
+	if x, ok := v.(*Abstract); ok && x.known == nil && len(x.alts) > 0 && len(x.parts) == 0 {
+		for _, y := range x.alts {
+			j.alternative(y)
+		}
+		return
+	}
+	j.alternative(v)
+}
+
+func (j *joined) alternative(v Value) {
+	for _, z := range j.alts[:j.n] {
+		if same(v, z) {
+			return
 		}
 	}
-	add(a)
-	add(b)
+	j.alts[j.n] = v
+	j.n++
+}
+
+// value is the join of all that was added.
+func (j *joined) value() Value {
+	if j.n == 0 {
+		return j.one
+	}
+	alts := j.alts[:j.n]
 	kind := kindOf(alts[0])
-	for _, v := range alts {
+	for _, v := range alts[1:] {
 		if kindOf(v) != kind {
 			kind = callseq.Unknown
 		}
 	}
 	if len(alts) > maxAlts {
-		var fl flows
-		keep := alts[:0:0]
+		out := &Abstract{kind: kind}
 		for _, v := range alts {
-			fl = fl.union(own(v))
-			if o, ok := v.(*Object); ok && len(keep) < maxAlts && o.fn != nil {
-				keep = append(keep, v)
+			out.flows = out.flows.union(own(v))
+			if o, ok := v.(*Object); ok && len(out.alts) < maxAlts && o.fn != nil {
+				out.alts = append(out.alts, v)
 			}
 		}
-		return &Abstract{kind: kind, flows: fl, alts: keep}
+		return out
 	}
-	return &Abstract{kind: kind, alts: alts}
+	if len(alts) == 2 { // as most have: one allocation
+		out := &struct {
+			Abstract
+			room [2]Value
+		}{Abstract: Abstract{kind: kind}, room: [2]Value(alts)}
+		out.alts = out.room[:]
+		return &out.Abstract
+	}
+	return &Abstract{kind: kind, alts: slices.Clone(alts)}
 }
 
 // same reports that two values are one and the same to the evaluator, flows included.
