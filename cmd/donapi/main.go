@@ -57,6 +57,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	code     int
+	served   bool // a service ended as it should when it was interrupted
 }
 
 // usageError is a mistake in the command line.
@@ -89,9 +90,11 @@ the values go. It runs wholly on this machine, executes nothing of a package, an
 	root.SetErr(a.err)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.scan(), a.sequences(), a.reconstruct(), a.diff(), a.kb(), a.explain(), a.eval(), a.train(), a.version())
+	root.AddCommand(a.scan(), a.sequences(), a.reconstruct(), a.diff(), a.kb(), a.explain(), a.serve(), a.eval(), a.train(), a.version())
 	err := root.ExecuteContext(ctx)
 	switch {
+	case ctx.Err() != nil && err == nil && a.served:
+		return exitOK
 	case ctx.Err() != nil:
 		fmt.Fprintln(a.err, "donapi: interrupted")
 		return exitBreak

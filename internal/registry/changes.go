@@ -14,8 +14,8 @@ import (
 // maxFeed bounds a page of the change feed, bytes: ten thousand rows take two million.
 const maxFeed = 64 << 20
 
-// feed is the base address of the change feed. The public registry has it on a host of its own.
-func (c *Client) feed() string {
+// FeedAddress is the base address of the change feed. The public registry has it on a host of its own.
+func (c *Client) FeedAddress() string {
 	if c.Feed != "" {
 		return strings.TrimSuffix(c.Feed, "/")
 	}
@@ -38,7 +38,7 @@ func (c *Client) Changes(ctx context.Context, since npm.Cursor, limit int) (*npm
 		q.Set("limit", strconv.Itoa(limit))
 	}
 	var p *npm.ChangePage
-	err := c.fetch(ctx, c.feed()+"/_changes?"+q.Encode(), feedHeader(), "change feed", maxFeed, "", func(_ *http.Response, data []byte) (err error) {
+	err := c.fetch(ctx, c.FeedAddress()+"/_changes?"+q.Encode(), feedHeader(), "change feed", maxFeed, "", func(_ *http.Response, data []byte) (err error) {
 		if p, err = npm.ParseChanges(data, since); err != nil {
 			return &temporary{fmt.Errorf("since %s: %w", since, err), 0}
 		}
@@ -50,7 +50,7 @@ func (c *Client) Changes(ctx context.Context, since npm.Cursor, limit int) (*npm
 // FeedStatus fetches the newest cursor of the change feed.
 func (c *Client) FeedStatus(ctx context.Context) (npm.Cursor, error) {
 	var cur npm.Cursor
-	err := c.fetch(ctx, c.feed()+"/", feedHeader(), "status of the change feed", 1<<20, "", func(_ *http.Response, data []byte) (err error) {
+	err := c.fetch(ctx, c.FeedAddress()+"/", feedHeader(), "status of the change feed", 1<<20, "", func(_ *http.Response, data []byte) (err error) {
 		if cur, err = npm.ParseFeedStatus(data); err != nil {
 			return &temporary{err, 0}
 		}

@@ -167,6 +167,16 @@ func (e *StatusError) Error() string {
 	return s
 }
 
+// SizeError says that an answer is larger than what is read.
+type SizeError struct {
+	What  string
+	Limit int64 // bytes
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("%s: more than the limit of %d bytes", e.What, e.Limit)
+}
+
 // Document is the whole document of a package as the registry sent it.
 type Document struct {
 	Raw         []byte
@@ -271,14 +281,14 @@ func (c *Client) fetch(ctx context.Context, rawURL string, h http.Header, what s
 		}
 		defer res.Body.Close()
 		if res.ContentLength > limit {
-			return fmt.Errorf("%s: %d bytes are beyond the limit of %d", what, res.ContentLength, limit)
+			return &SizeError{what, limit}
 		}
 		bounded := &io.LimitedReader{R: res.Body, N: limit + 1}
 		data, err := io.ReadAll(sum.Reader(bounded))
 		var mismatch *npm.MismatchError
 		switch {
 		case bounded.N == 0:
-			return fmt.Errorf("%s: more than the limit of %d bytes", what, limit)
+			return &SizeError{what, limit}
 		case errors.As(err, &mismatch):
 			return fmt.Errorf("%s: %w", what, err)
 		case err != nil && ctx.Err() != nil:

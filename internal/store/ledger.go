@@ -18,6 +18,11 @@ type Budget struct {
 
 // Spend takes one request from what a host may be asked in a month. It is false when the month's budget is used up.
 func (tx *Tx) Spend(ctx context.Context, host string, monthly int64, at time.Time) (bool, error) {
+	return tx.SpendMany(ctx, host, monthly, 1, at)
+}
+
+// SpendMany takes n requests, or none when the month's budget has less.
+func (tx *Tx) SpendMany(ctx context.Context, host string, monthly, n int64, at time.Time) (bool, error) {
 	month := int64(at.UTC().Year()*100 + int(at.UTC().Month()))
 	if err := tx.query.StartBudget(ctx, db.StartBudgetParams{Host: host, Month: month}); err != nil {
 		return false, fmt.Errorf("budget of %s: %w", host, err)
@@ -30,10 +35,10 @@ func (tx *Tx) Spend(ctx context.Context, host string, monthly int64, at time.Tim
 	if month > b.Month {
 		b.Month, b.Used = month, 0
 	}
-	if b.Used >= monthly {
+	if b.Used+n > monthly {
 		return false, nil
 	}
-	if err := tx.query.SetBudget(ctx, db.SetBudgetParams{Host: host, Month: b.Month, Used: b.Used + 1}); err != nil {
+	if err := tx.query.SetBudget(ctx, db.SetBudgetParams{Host: host, Month: b.Month, Used: b.Used + n}); err != nil {
 		return false, fmt.Errorf("budget of %s: %w", host, err)
 	}
 	return true, nil

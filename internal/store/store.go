@@ -18,7 +18,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"modernc.org/sqlite"
@@ -38,7 +39,8 @@ var ErrNotFound = errors.New("not in the store")
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	write *sql.DB
-	read  *sql.DB // the same pool as write on PostgreSQL; SQLite has one writer and many readers
+	read  *sql.DB       // the same pool as write on PostgreSQL; SQLite has one writer and many readers
+	pool  *pgxpool.Pool // where write takes its connections from on PostgreSQL
 	query *db.Queries
 	// isolation of Update. SQLite takes its one write lock at the start of a transaction and needs none.
 	isolation sql.IsolationLevel
@@ -93,17 +95,35 @@ func connect(address string) (*Store, error) {
 	return connectSQLite(strings.TrimPrefix(address, "sqlite:"))
 }
 
+// maxConns is how many connections to PostgreSQL one process has at most, unless the address says pool_max_conns.
+const maxConns = 24
+
 func connectPostgres(address string) (*Store, error) {
-	pool, err := sql.Open("pgx", address)
+	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, errors.New("the address of the PostgreSQL database cannot be read") // the cause may hold its password
 	}
+	if !strings.Contains(address, "pool_max_conns") {
+		config.MaxConns = maxConns
+	}
+	conns, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, fmt.Errorf("connections to PostgreSQL: %w", err)
+	}
+	pool := stdlib.OpenDBFromPool(conns)
 	// Processes that start together migrate one after the other.
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock of migrations: %w", err), pool.Close())
+		conns.Close()
+		return nil, fmt.Errorf("lock of migrations: %w", err)
 	}
-	return newStore(pool, pool, sql.LevelSerializable, goose.DialectPostgres, "migrations/postgres", goose.WithSessionLocker(locker))
+	s, err := newStore(pool, pool, sql.LevelSerializable, goose.DialectPostgres, "migrations/postgres", goose.WithSessionLocker(locker))
+	if err != nil {
+		conns.Close()
+		return nil, err
+	}
+	s.pool = conns
+	return s, nil
 }
 
 func connectSQLite(path string) (*Store, error) {
@@ -148,8 +168,10 @@ func newStore(write, read *sql.DB, isolation sql.IsolationLevel, dialect goose.D
 
 // Close waits for what is running and closes the database.
 func (s *Store) Close() error {
-	if s.read == s.write {
-		return s.write.Close()
+	if s.pool != nil {
+		err := s.write.Close()
+		s.pool.Close()
+		return err
 	}
 	return errors.Join(s.read.Close(), s.write.Close())
 }
@@ -157,6 +179,8 @@ func (s *Store) Close() error {
 // Tx is one transaction. It must not be used after the function that it was given to has returned.
 type Tx struct {
 	query *db.Queries
+	conn  *sql.Conn
+	raw   *sql.Tx
 }
 
 // attempts is how often Update runs a transaction that others keep out of the way.
@@ -180,12 +204,17 @@ func (s *Store) Update(ctx context.Context, change func(*Tx) error) error {
 }
 
 func (s *Store) once(ctx context.Context, change func(*Tx) error) error {
-	raw, err := s.write.BeginTx(ctx, &sql.TxOptions{Isolation: s.isolation})
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer conn.Close()
+	raw, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: s.isolation})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer raw.Rollback() // nothing after a commit
-	if err := change(&Tx{query: db.New(raw)}); err != nil {
+	if err := change(&Tx{db.New(raw), conn, raw}); err != nil {
 		return err
 	}
 	if err := raw.Commit(); err != nil {
