@@ -9,7 +9,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/link/fdbased"
+	"gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
@@ -36,20 +36,19 @@ const nic tcpip.NICID = 1
 
 // Attach answers everything that arrives on a packet descriptor: IP packets of a TUN device, or Ethernet frames of a packet socket. The
 // descriptor must stay open until Close has returned. Attach is called at most once.
-func (i *Internet) Attach(fd int, ethernet bool) error {
+func (i *Internet) Attach(fd int, frames bool) error {
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol, arp.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 	})
 	mac, _ := net.ParseMAC(GatewayMAC)
-	mode := fdbased.Readv
-	if ethernet {
-		mode = fdbased.RecvMMsg
-	}
-	ep, err := fdbased.New(&fdbased.Options{FDs: []int{fd}, MTU: MTU, RXChecksumOffload: true, EthernetHeader: ethernet,
-		Address: tcpip.LinkAddress(mac), PacketDispatchMode: mode, ProcessorsPerChannel: 1})
+	d, err := newDevice(fd, frames, tcpip.LinkAddress(mac))
 	if err != nil {
 		return fmt.Errorf("fake internet: %w", err)
+	}
+	var ep stack.LinkEndpoint = d
+	if frames {
+		ep = ethernet.New(d)
 	}
 	tf := tcp.NewForwarder(s, 0, maxFlows, func(r *tcp.ForwarderRequest) {
 		var wq waiter.Queue
