@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/donapi/donapi/internal/confine"
+	"github.com/donapi/donapi/internal/sandbox/namespaces"
 	"github.com/donapi/donapi/internal/scan"
 	"github.com/donapi/donapi/knowledge"
 )
@@ -26,7 +27,10 @@ const (
 	exitBreak = 130
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	namespaces.Main() // the first process of a box is this program too
+	os.Exit(run())
+}
 
 // run is main with its exit code, so that tests can call it as a command.
 func run() int {

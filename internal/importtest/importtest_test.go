@@ -21,7 +21,7 @@ var layers = []struct {
 }{
 	{"vocabulary", true, []string{"internal/npm", "internal/js", "internal/callseq", "internal/report"}},
 	{"isolation", false, []string{"internal/sandbox"}},
-	{"what tiers share", false, []string{"internal/sandbox/internet", "internal/sandbox/syscalls"}},
+	{"what tiers share", false, []string{"internal/sandbox/internet", "internal/sandbox/syscalls", "internal/sandbox/record"}},
 	{"tiers of isolation", false, []string{"internal/sandbox/*"}},
 	{"choice of a tier", false, []string{"internal/sandbox/tier"}},
 	{"models", false, []string{"internal/forest"}},

@@ -90,6 +90,14 @@ type File struct {
 	Size      int64
 }
 
+// Perm is the permission bits of the file, with the default filled in.
+func (f File) Perm() uint32 {
+	if f.Mode == 0 {
+		return 0o644
+	}
+	return f.Mode & 0o7777
+}
+
 // Limits bound a box. Zero fields take the defaults of WithDefaults.
 type Limits struct {
 	Wall      time.Duration // from start to end
