@@ -21,6 +21,7 @@ func (a *app) kb() *cobra.Command {
 	cmd := &cobra.Command{Use: "kb", Short: "the behaviour knowledge base", Args: exactArgs(0), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(
 		a.kbListCommand(),
+		a.kbNames(),
 		&cobra.Command{Use: "show ID", Short: "show a behaviour or an API", Args: exactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.show(args[0]) }},
 		&cobra.Command{Use: "match FILE", Short: "match a trace, as sequences prints it, against the behaviours", Args: exactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.kbMatch(args[0]) }},
 	)

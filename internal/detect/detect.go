@@ -6,6 +6,7 @@ import (
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/callseq"
 	"github.com/donapi/donapi/internal/js"
+	"github.com/donapi/donapi/internal/npm"
 	"github.com/donapi/donapi/internal/report"
 )
 
@@ -32,6 +33,8 @@ type Subject struct {
 	Trace    *callseq.Trace
 	// PathClass gives the classes of a path, as the knowledge base has them.
 	PathClass func(path string) []string
+	// Popular is the list of popular names; nil when there is none.
+	Popular *npm.Popular
 }
 
 // Find makes the finding of a check, with its evidence.

@@ -12,6 +12,7 @@ import (
 	"github.com/donapi/donapi/internal/callseq"
 	"github.com/donapi/donapi/internal/detect/diff"
 	"github.com/donapi/donapi/internal/js"
+	"github.com/donapi/donapi/internal/npm"
 	"github.com/donapi/donapi/internal/reconstruct"
 	"github.com/donapi/donapi/internal/report"
 	"github.com/donapi/donapi/internal/shell"
@@ -39,9 +40,10 @@ type Analysis struct {
 
 // Knowledge is what the stages need of the knowledge base, loaded once.
 type Knowledge struct {
-	Base   *behavior.Base
-	Shell  *shell.Reader
-	Digest string
+	Base    *behavior.Base
+	Shell   *shell.Reader
+	Popular *npm.Popular // names that many packages depend on
+	Digest  string
 
 	published func() (*behavior.Edition, error)
 }
@@ -92,7 +94,7 @@ func analyze(ctx context.Context, k *Knowledge, a *artifact.Artifact, note func(
 	cost.lap("shell")
 	cov.Outcomes = append(cov.Outcomes, s.static, s.shell)
 	for _, d := range detectors {
-		out.Findings = append(out.Findings, d.Run(&Input{Artifact: a, Program: p, Trace: out.Trace, PathClass: k.Base.PathClass})...)
+		out.Findings = append(out.Findings, d.Run(&Input{Artifact: a, Program: p, Trace: out.Trace, PathClass: k.Base.PathClass, Popular: k.Popular})...)
 		cov.Outcomes = append(cov.Outcomes, report.Outcome{Stage: "detect/" + d.Name, Status: report.Ran})
 		cost.lap("detect/" + d.Name)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/donapi/donapi/internal/detect/diff"
 	"github.com/donapi/donapi/internal/detect/hiddentext"
 	"github.com/donapi/donapi/internal/detect/manifest"
+	"github.com/donapi/donapi/internal/detect/names"
 	"github.com/donapi/donapi/internal/detect/obfuscation"
 	"github.com/donapi/donapi/internal/detect/stores"
 )
@@ -24,6 +25,7 @@ var detectors = []*detect.Detector{
 	hiddentext.Detector,
 	binary.Detector,
 	stores.Detector,
+	names.Detector,
 }
 
 // AllChecks documents every finding that does not come from the behaviours.

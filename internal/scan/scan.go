@@ -10,6 +10,7 @@ package scan
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/behavior"
+	"github.com/donapi/donapi/internal/npm"
 	"github.com/donapi/donapi/internal/report"
 	"github.com/donapi/donapi/internal/shell"
 	"github.com/donapi/donapi/internal/verdict"
@@ -24,7 +26,7 @@ import (
 )
 
 // Version of the scanner. A change of what any stage finds must change it: cached outcomes are kept by it.
-const Version = "0.2.1"
+const Version = "0.2.2"
 
 // LoadKnowledge reads the knowledge base from its files.
 func LoadKnowledge(fsys fs.FS) (*Knowledge, error) {
@@ -36,8 +38,29 @@ func LoadKnowledge(fsys fs.FS) (*Knowledge, error) {
 	if err != nil {
 		return nil, err
 	}
+	popular, err := popularNames(fsys)
+	if err != nil {
+		return nil, err
+	}
 	published := sync.OnceValues(func() (*behavior.Edition, error) { return behavior.LoadEdition(fsys, b) })
-	return &Knowledge{Base: b, Shell: sh, Digest: knowledge.Digest(fsys), published: published}, nil
+	return &Knowledge{Base: b, Shell: sh, Popular: popular, Digest: knowledge.Digest(fsys), published: published}, nil
+}
+
+// popularNames reads the list of popular names. Knowledge without one compares no names.
+func popularNames(fsys fs.FS) (*npm.Popular, error) {
+	const file = "names/popular.txt"
+	data, err := fs.ReadFile(fsys, file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &npm.Popular{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := npm.ParsePopular(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return p, nil
 }
 
 // Subject is one package to be scanned: a tarball's bytes, or a folder.

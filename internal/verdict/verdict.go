@@ -46,6 +46,9 @@ type facts struct {
 
 func (f *facts) has(id string) bool { return f.byID[id] != nil }
 
+// alike reports a name that is mistaken for a popular one. An ordinary word added to a name is too common to weigh.
+func (f *facts) alike() bool { return f.has("names/typosquat") || f.has("names/scope-confusion") }
+
 // worst returns the first finding of at least a severity among a list.
 func worst(list []*report.Finding, min report.Severity, keep func(*report.Finding) bool) *report.Finding {
 	for _, x := range list {
@@ -94,6 +97,10 @@ var Rules = []Rule{
 		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" })
 		return title(x), x != nil && f.has("manifest/placeholder")
 	}},
+	{"high-alike", report.Malicious, "A behaviour of high severity at install or import, in a package named almost as a popular one.", func(f *facts) (string, bool) {
+		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" })
+		return title(x), x != nil && f.alike()
+	}},
 	{"beacon-hidden", report.Malicious, "A server of no known kind is called at install by obfuscated code, or by a package that is nothing else.", func(f *facts) (string, bool) {
 		return "exists to call a server when it is installed", f.has("M1/install-beacon") && (f.has("obfuscation/reached") || f.has("manifest/placeholder"))
 	}},
@@ -116,6 +123,10 @@ var Rules = []Rule{
 	{"two-medium-early", report.Suspicious, "Two different behaviours of medium severity at install or import.", func(f *facts) (string, bool) {
 		x := worst(f.early, report.Medium, nil)
 		return title(x), count(f.early, report.Medium) >= 2
+	}},
+	{"medium-alike", report.Suspicious, "A behaviour of medium severity at install or import, in a package named almost as a popular one.", func(f *facts) (string, bool) {
+		x := worst(f.early, report.Medium, func(x *report.Finding) bool { return x.Category != "" })
+		return title(x), x != nil && f.alike()
 	}},
 	{"obfuscated-early", report.Suspicious, "Obfuscated code that runs at install or import.", func(f *facts) (string, bool) {
 		return "obfuscated code runs at install or import", f.has("obfuscation/reached")
