@@ -65,7 +65,9 @@ func Main() {
 	}
 	i := &initProcess{parent: c.(*net.UnixConn)}
 	if err := i.run(); err != nil {
-		i.send(msgError, []byte(err.Error()))
+		var errno syscall.Errno
+		errors.As(err, &errno)
+		i.send(msgError, append(number(uint64(errno)), err.Error()...))
 		os.Exit(1)
 	}
 	os.Exit(0)

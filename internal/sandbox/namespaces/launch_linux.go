@@ -71,8 +71,8 @@ func mapped(file string) (int, bool) {
 	return best, found
 }
 
-// launch starts the init.
-func launch(switches *bool) (*process, error) {
+// launch starts the init, in a control group where there is one.
+func launch(g *group, switches *bool) (*process, error) {
 	p := &process{messages: make(chan message), dead: make(chan struct{})}
 	var theirs []*os.File
 	closeTheirs := func() {
@@ -125,8 +125,11 @@ func launch(switches *bool) (*process, error) {
 		Setsid:                     true,
 		Pdeathsig:                  syscall.SIGKILL,
 	}
+	if g != nil {
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(g.dir.Fd())
+	}
 	if !sw { // who is not root loses its rights on exec, unless they are ambient
-		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_CHROOT}
+		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_CHROOT, unix.CAP_SYS_RESOURCE}
 	}
 	started := make(chan error)
 	go func() {
@@ -151,6 +154,9 @@ func launch(switches *bool) (*process, error) {
 		defer close(p.messages)
 		for {
 			m, err := receive(p.conn)
+			if errors.Is(err, unix.ECONNRESET) {
+				continue // it has gone without hearing us, and its last words are still to be read
+			}
 			if err != nil {
 				return
 			}
@@ -184,9 +190,12 @@ func unavailable(err error) error {
 	return u
 }
 
-// answer tells the init to go on.
+// answer tells the init to go on. Where it is gone, its last words say why.
 func (p *process) answer() error {
 	_, err := p.conn.Write([]byte{'k'})
+	if errors.Is(err, unix.EPIPE) {
+		return nil
+	}
 	return err
 }
 

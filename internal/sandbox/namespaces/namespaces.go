@@ -13,10 +13,5 @@ package namespaces
 
 import "github.com/donapi/donapi/internal/sandbox"
 
-// Box runs specs in namespaces. It is safe for concurrent use.
-type Box struct {
-	device string // of the network: tun or veth, empty for the first that works
-}
-
 // Tier is sandbox.Namespaces.
 func (*Box) Tier() sandbox.Tier { return sandbox.Namespaces }

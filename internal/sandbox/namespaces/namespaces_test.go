@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) {
 	Main()
+	if what := os.Getenv(withoutKey); what != "" {
+		without(what)
+	}
 	sandboxtest.Main(newBox)
 	os.Exit(m.Run())
 }

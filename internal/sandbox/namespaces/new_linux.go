@@ -22,7 +22,7 @@ import (
 // New returns a box after having run one: what does not hold here is found out before strange code relies on it. The error is a
 // *sandbox.Unavailable that says what is missing.
 func New(ctx context.Context) (*Box, error) {
-	b := &Box{}
+	b := &Box{group: newGroup}
 	if err := b.prove(ctx); err != nil {
 		var u *sandbox.Unavailable
 		switch {
@@ -34,7 +34,16 @@ func New(ctx context.Context) (*Box, error) {
 			return nil, &sandbox.Unavailable{Tier: sandbox.Namespaces, Missing: "Landlock", Err: err,
 				Fix: "boot a kernel of 5.13 or later with landlock in its list of security modules (lsm=landlock,...)"}
 		}
-		return nil, &sandbox.Unavailable{Tier: sandbox.Namespaces, Missing: "a box that keeps its promises", Err: err}
+		missing := "a box that keeps its promises"
+		var build *buildError
+		switch {
+		case !errors.As(err, &build):
+		case build.errno == unix.ENOSYS:
+			missing = "a kernel of 5.13 or later that lets all of its calls be made"
+		case build.errno == unix.EPERM || build.errno == unix.EACCES:
+			missing = "the rights of a namespace of one's own, which a container or a security module takes away"
+		}
+		return nil, &sandbox.Unavailable{Tier: sandbox.Namespaces, Missing: missing, Err: err}
 	}
 	return b, nil
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/donapi/donapi/internal/sandbox"
 )
 
+// Box does not exist here.
+type Box struct{}
+
 // Main does nothing here.
 func Main() {}
 

@@ -24,6 +24,8 @@ type root struct {
 	system []held
 	spec   []held
 	covers int
+	// settings are put in force last: building the box makes namespaces of mounts.
+	settings []tuning
 }
 
 // held is a detached mount and the place where it is to be seen.
@@ -145,6 +147,9 @@ func (r *root) fill() (writable int, err error) {
 		}
 	}
 	if err := r.etc(); err != nil {
+		return -1, err
+	}
+	if r.settings, err = settle(); err != nil {
 		return -1, err
 	}
 	if err := r.proc(); err != nil {
@@ -310,6 +315,9 @@ func (r *root) show(h held) error {
 	var st unix.Stat_t
 	err := unix.Fstat(h.fd, &st)
 	if err == nil {
+		err = r.readable(h.box, st)
+	}
+	if err == nil {
 		var place int
 		if place, err = open(h.box, unix.O_PATH); err == nil {
 			unix.Close(place)
@@ -321,9 +329,21 @@ func (r *root) show(h held) error {
 	}
 	if err != nil {
 		unix.Close(h.fd)
-		return fmt.Errorf("place for a mount: %w", err)
+		return fmt.Errorf("mount: %w", err)
 	}
 	return attach(h.fd, h.box)
+}
+
+// readable says whether the user of the box may read what is mounted. Where we are root he is somebody else.
+func (r *root) readable(box string, st unix.Stat_t) error {
+	want := uint32(0o004)
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		want = 0o005
+	}
+	if r.plan.Switch && st.Mode&want != want {
+		return fmt.Errorf("what is to be seen at %s has the mode %o and belongs to uid %d: the user of the box cannot read it", box, st.Mode&0o7777, st.Uid)
+	}
+	return nil
 }
 
 // mounts shows what the spec asks for.
@@ -479,8 +499,13 @@ func (r *root) channel() (read int, err error) {
 	return read, os.Remove(hidden)
 }
 
-// close makes the root read-only.
+// close puts the settings in force and makes the root read-only.
 func (r *root) close() error {
+	for _, t := range r.settings {
+		if err := t.set(); err != nil {
+			return err
+		}
+	}
 	if err := unix.MountSetattr(unix.AT_FDCWD, "/", 0, &unix.MountAttr{Attr_set: readOnly}); err != nil {
 		return fmt.Errorf("make the root read-only: %w", err)
 	}

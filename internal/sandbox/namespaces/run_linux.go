@@ -22,6 +22,13 @@ import (
 	"github.com/donapi/donapi/internal/sandbox/syscalls"
 )
 
+// Box runs specs in namespaces. It is safe for concurrent use.
+type Box struct {
+	device string // of the network: tun or veth, empty for the first that works
+	// group makes the control group of a box, nil for none.
+	group func(sandbox.Limits) *group
+}
+
 // Run runs one spec to its end, as sandbox.Box says.
 func (b *Box) Run(ctx context.Context, spec sandbox.Spec) (*sandbox.Result, error) {
 	p, err := newPlan(spec)
@@ -42,8 +49,19 @@ func (b *Box) Run(ctx context.Context, spec sandbox.Spec) (*sandbox.Result, erro
 		}
 		p.Trust = r.internet.Certificates()
 	}
-	if r.process, err = launch(&p.Switch); err != nil {
-		return nil, err
+	if b.group != nil {
+		r.group = b.group(p.Limits)
+	}
+	if r.group != nil {
+		if r.process, err = launch(r.group, &p.Switch); err != nil {
+			r.group.remove() // it may have been made and not be allowed to be entered
+			r.group = nil
+		}
+	}
+	if r.process == nil {
+		if r.process, err = launch(nil, &p.Switch); err != nil {
+			return nil, err
+		}
 	}
 	r.record.Emit(sandbox.Event{Source: sandbox.SourceBox, Kind: sandbox.KindBegan, Type: string(sandbox.Namespaces)})
 	err = r.attend(ctx)
@@ -78,6 +96,7 @@ type running struct {
 	writable *os.File
 	proc     *os.File
 	watch    *watch
+	group    *group
 	memFiles atomic.Bool // files in memory were made
 	blind    chan error  // the supervisor failed: the box is not seen any more
 
@@ -93,6 +112,7 @@ func (r *running) close() {
 	for _, f := range r.held {
 		f.Close()
 	}
+	r.group.remove()
 }
 
 // hold keeps the descriptors of a message until the end.
@@ -179,6 +199,10 @@ func (r *running) attend(ctx context.Context) error {
 		}
 	}
 	<-proc.dead
+	if failed == nil && r.result.Reason == "" && r.supervised && r.group.outOfMemory() {
+		r.record.Reach(sandbox.LimitMemory)
+		r.result.Reason = sandbox.ReasonMemory
+	}
 	switch {
 	case failed != nil:
 		return failed
@@ -263,7 +287,7 @@ func (r *running) handle(m message, grace *<-chan time.Time, exceeded, ending ch
 		}
 		*grace = time.After(r.plan.Limits.Grace)
 	case msgError:
-		return fmt.Errorf("build the box: %s", m.text)
+		return m.error()
 	case msgListener:
 		if len(m.fds) != 1 || r.supervised {
 			r.hold(m, 0)

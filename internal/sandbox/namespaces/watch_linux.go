@@ -25,6 +25,8 @@ type watch struct {
 	memFiles *atomic.Bool
 	nproc    int // RLIMIT_NPROC
 
+	swap bool // the machine has some, where a box could put what it must not have in memory
+
 	memory    int64 // the largest seen
 	processes int
 }
@@ -32,12 +34,15 @@ type watch struct {
 const (
 	// tick is how often a box is looked at. Within it a box can take as much memory as the machine clears in that time.
 	tick = 20 * time.Millisecond
-	// sockets is how many a box may have. Each may hold some hundred kilobytes in the kernel, which no limit of a process counts.
-	sockets = 8192
+	// socketBytes is what a socket may hold in the kernel, which no limit of a process counts: the usual largest buffer. A box may have as
+	// many as its memory would be filled by, and some in any case.
+	socketBytes  = 208 << 10
+	leastSockets = 1024
 )
 
 // run looks until the box ends, and closes exceeded when it has more memory than it may.
 func (w *watch) run(exceeded, ending, dead chan struct{}) {
+	w.swap = kilobytes(w.read("meminfo", 4096), "SwapTotal:") > 0
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	for {
@@ -72,6 +77,9 @@ func (w *watch) look() bool {
 		}
 		threads += s.threads
 		rss += s.resident
+		if w.swap {
+			rss += w.swapped(pid)
+		}
 	}
 	w.processes = max(w.processes, threads)
 	// Who starts several threads at once fails a little before the last one.
@@ -83,6 +91,9 @@ func (w *watch) look() bool {
 		for _, pid := range pids {
 			if pid != 1 {
 				rss += w.share(pid)
+				if w.swap {
+					rss += w.swapped(pid)
+				}
 			}
 		}
 	}
@@ -91,7 +102,7 @@ func (w *watch) look() bool {
 	}
 	w.memory = max(w.memory, rss)
 	w.disk()
-	return rss <= w.limits.Memory && w.sockets() <= sockets
+	return rss <= w.limits.Memory && int64(w.sockets()) <= max(leastSockets, w.limits.Memory/socketBytes)
 }
 
 // disk returns how much of the writable folders is used, bytes.
@@ -150,16 +161,20 @@ type stat struct {
 	resident int64 // bytes
 }
 
-// stat reads /proc/PID/stat, see proc(5). The name of the program may hold anything, so reading begins behind its end.
+// stat reads /proc/PID/stat.
 func (w *watch) stat(pid int) (stat, bool) {
-	b := w.read(strconv.Itoa(pid)+"/stat", 1024)
+	return parseStat(w.read(strconv.Itoa(pid)+"/stat", 1024))
+}
+
+// parseStat understands /proc/PID/stat, see proc(5). The name of the program may hold anything, so reading begins behind its end.
+func parseStat(b []byte) (stat, bool) {
 	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 	if len(f) < 22 || len(f[0]) != 1 {
 		return stat{}, false
 	}
 	number := func(i int) int64 {
 		n, err := strconv.ParseInt(string(f[i]), 10, 64)
-		if err != nil {
+		if err != nil || n < 0 || n > 1<<40 {
 			return 0
 		}
 		return n
@@ -169,15 +184,30 @@ func (w *watch) stat(pid int) (stat, bool) {
 
 // share returns the resident bytes of a process, with those that it shares divided by how many share them.
 func (w *watch) share(pid int) int64 {
-	b := w.read(strconv.Itoa(pid)+"/smaps_rollup", 4096)
-	_, rest, ok := bytes.Cut(b, []byte("\nPss:"))
-	if f := bytes.Fields(rest); ok && len(f) > 0 {
-		if kb, err := strconv.ParseInt(string(f[0]), 10, 64); err == nil {
-			return kb << 10
-		}
+	if n := kilobytes(w.read(strconv.Itoa(pid)+"/smaps_rollup", 4096), "Pss:"); n > 0 {
+		return n << 10
 	}
 	s, _ := w.stat(pid)
 	return s.resident
+}
+
+// swapped returns the bytes of a process that have been written to swap.
+func (w *watch) swapped(pid int) int64 {
+	return kilobytes(w.read(strconv.Itoa(pid)+"/status", 4096), "VmSwap:") << 10
+}
+
+// kilobytes returns the value of a line of a file of /proc, 0 when it has none.
+func kilobytes(b []byte, key string) int64 {
+	_, rest, ok := bytes.Cut(append([]byte("\n"), b...), []byte("\n"+key))
+	f := bytes.Fields(rest)
+	if !ok || len(f) == 0 {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(f[0]), 10, 64)
+	if err != nil || n < 0 || n > 1<<50 {
+		return 0
+	}
+	return n
 }
 
 // inMemory returns the bytes of the files in memory (memfd_create) that processes of the box have open. As long as they are not mapped

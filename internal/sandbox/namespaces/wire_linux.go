@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -159,7 +160,7 @@ const (
 	msgListener = 'l' // descriptor: the seccomp listener
 	msgStarted  = 's' // text: the value of RLIMIT_NPROC
 	msgExit     = 'x' // text: the wait status of the first process
-	msgError    = 'e' // text: why the box could not be built
+	msgError    = 'e' // text: an error number, or zero, and why the box could not be built
 )
 
 type message struct {
@@ -168,12 +169,35 @@ type message struct {
 	fds  []int
 }
 
-// number is a text of eight bytes.
+// number is the first eight bytes of the text.
 func (m message) number() uint64 {
-	if len(m.text) != 8 {
+	if len(m.text) < 8 {
 		return 0
 	}
 	return binary.LittleEndian.Uint64(m.text)
+}
+
+// buildError is why the init could not build the box.
+type buildError struct {
+	text  string
+	errno syscall.Errno // of the call that failed, 0 for none
+}
+
+func (m message) error() error {
+	e := &buildError{errno: syscall.Errno(m.number())}
+	if len(m.text) > 8 {
+		e.text = string(m.text[8:])
+	}
+	return e
+}
+
+func (e *buildError) Error() string { return "build the box: " + e.text }
+
+func (e *buildError) Unwrap() error {
+	if e.errno == 0 {
+		return nil
+	}
+	return e.errno
 }
 
 func number(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }

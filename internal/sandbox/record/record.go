@@ -94,8 +94,8 @@ func (r *Run) Finish(res *sandbox.Result) {
 }
 
 const (
-	// line is how much of a line of the channel is one event. Honest lines have at most 4096 bytes; longer ones come in pieces.
-	line = 16 << 10
+	// longest is how much of a line of the channel is one event. Honest lines have at most 4096 bytes; longer ones come in pieces.
+	longest = 16 << 10
 	// Beyond what is kept a reader takes one block each pause, so that a flood costs us little, and the box waits.
 	block = 64 << 10
 	pause = time.Millisecond
@@ -103,7 +103,7 @@ const (
 
 // Lines makes an event of each line of the channel, until its end.
 func (r *Run) Lines(src io.Reader) {
-	in := bufio.NewReaderSize(src, line)
+	in := bufio.NewReaderSize(src, longest)
 	for {
 		b, err := in.ReadSlice('\n')
 		if n := len(b); n > 0 && b[n-1] == '\n' {

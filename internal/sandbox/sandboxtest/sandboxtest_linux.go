@@ -40,7 +40,7 @@ func Run(t *testing.T, newBox func() (sandbox.Box, error)) {
 		run  func(*testing.T)
 	}{
 		{"Identity", s.identity}, {"Attempts", s.attempts}, {"Host", s.host}, {"Refused", s.refused},
-		{"Network", s.network}, {"NetworkOff", s.networkOff}, {"Answers", s.answers}, {"Clock", s.clock},
+		{"Network", s.network}, {"NetworkOff", s.networkOff}, {"Answers", s.answers}, {"Clock", s.clock}, {"Opens", s.opens},
 		{"Exit", s.exit}, {"Stdin", s.stdin}, {"Spec", s.specs}, {"Mounts", s.mounts},
 		{"Written", s.written}, {"Traps", s.traps}, {"Trees", s.trees}, {"Large", s.large},
 		{"Processes", s.processes}, {"Threads", s.threads}, {"Memory", s.memory}, {"Disk", s.disk}, {"Output", s.output},
@@ -345,6 +345,25 @@ func (s suite) clock(t *testing.T) {
 	}
 	if n := len(r.events); n < 2 || r.events[0].Kind != sandbox.KindBegan || r.events[n-1].Kind != sandbox.KindEnded {
 		t.Errorf("the first and last events are not those of the box: %+v", r.events)
+	}
+}
+
+// opens asks that opened files are seen when they are asked for, and only then.
+func (s suite) opens(t *testing.T) {
+	sp := sandbox.Spec{Argv: []string{"sh", "-c", "echo x > made; cat < made; mkdir sub; rm made"}, Opens: true}
+	opened := func(r ran, flags string) bool {
+		return r.has(func(e sandbox.Event) bool {
+			return e.Kind == sandbox.KindOpen && e.Path == "/work/made" && e.Flags == flags && e.PID > 0
+		})
+	}
+	r := s.run(t, sp)
+	if !opened(r, "wct") || !opened(r, "r") || !r.has(func(e sandbox.Event) bool { return e.Kind == sandbox.KindMkdir && e.Path == "/work/sub" }) {
+		t.Errorf("not all was seen: %+v", r.events)
+	}
+	sp.Opens = false
+	r = s.run(t, sp)
+	if len(r.of(sandbox.KindOpen)) > 0 || !r.has(func(e sandbox.Event) bool { return e.Kind == sandbox.KindUnlink && e.Path == "/work/made" }) {
+		t.Errorf("%+v", r.events)
 	}
 }
 
@@ -776,6 +795,58 @@ func (s suite) killed(t *testing.T) {
 	if !eventually(func() bool { return alive(line) == 0 }) {
 		t.Error("the box lives on")
 	}
+	// However far it had come: processes keep the variable of who started them, or are the probe.
+	for _, after := range []time.Duration{0, 5, 10, 15, 20, 25, 30, 40, 50, 70} {
+		c := exec.Command(self)
+		c.Env = append(os.Environ(), runnerKey+"="+token)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(after * time.Millisecond)
+		before := descendants(c.Process.Pid)
+		c.Process.Kill()
+		c.Wait()
+		if !eventually(func() bool { return alive(line) == 0 && !slices.ContainsFunc(before, isAlive) }) {
+			t.Errorf("killed after %d ms, something lives on", after)
+		}
+	}
+}
+
+// process is a process of this machine, told from a later one with its number by when it started.
+type process struct{ pid, started string }
+
+func isAlive(p process) bool {
+	f := statOf(p.pid)
+	return len(f) > 19 && f[19] == p.started && f[0] != "Z"
+}
+
+// statOf returns the fields of /proc/PID/stat behind the name.
+func statOf(pid string) []string {
+	b, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+}
+
+// descendants are the processes that a process has started, and those that these have.
+func descendants(pid int) []process {
+	names, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil
+	}
+	parents := map[string][]process{}
+	for _, n := range names {
+		pid := filepath.Base(n)
+		if f := statOf(pid); len(f) > 19 {
+			parents[f[1]] = append(parents[f[1]], process{pid, f[19]})
+		}
+	}
+	out := parents[strconv.Itoa(pid)]
+	for i := 0; i < len(out); i++ {
+		out = append(out, parents[out[i].pid]...)
+	}
+	return out
 }
 
 // eventually waits for something that nobody tells us of.
