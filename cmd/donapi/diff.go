@@ -56,7 +56,7 @@ Exit status: 0 when no finding is at or above --fail-on, 1 when a target could n
 			}
 			var subs [2]scan.Subject
 			for i, t := range targets {
-				items, err := scan.Expand(t, client, a.in, func(m string) {
+				items, err := scan.Expand(t, client, a.in, nil, func(m string) {
 					if !quiet {
 						fmt.Fprintln(a.err, "donapi: note:", m)
 					}

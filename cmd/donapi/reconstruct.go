@@ -60,7 +60,7 @@ with --out to a FILE, for several targets to a FOLDER that --out names. --map ad
 			}
 			var items []scan.Item
 			for _, t := range targets {
-				more, err := scan.Expand(t, client, a.in, note)
+				more, err := scan.Expand(t, client, a.in, nil, note)
 				if err != nil {
 					return err
 				}

@@ -188,13 +188,14 @@ func (a *app) runScan(ctx context.Context, targets []string, f *fetching, h repo
 		return err
 	}
 	var items []scan.Item
+	known := func(name string) bool { return k.Popular.Dependents(name) > 0 }
 	note := func(m string) {
 		if !quiet {
 			fmt.Fprintln(a.err, "donapi: note:", m)
 		}
 	}
 	for _, t := range targets {
-		list, err := scan.Expand(t, client, a.in, note)
+		list, err := scan.Expand(t, client, a.in, known, note)
 		if err != nil {
 			list = []scan.Item{{Target: t, Load: func(context.Context) (scan.Subject, error) { return scan.Subject{}, err }}}
 		}

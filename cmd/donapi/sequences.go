@@ -38,7 +38,7 @@ as known, where each value came from (flows, by call ID), phase, entry, conditio
 			if err != nil {
 				return err
 			}
-			items, err := scan.Expand(args[0], client, a.in, func(m string) { fmt.Fprintln(a.err, "donapi: note:", m) })
+			items, err := scan.Expand(args[0], client, a.in, nil, func(m string) { fmt.Fprintln(a.err, "donapi: note:", m) })
 			if err != nil {
 				return err
 			}

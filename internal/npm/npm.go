@@ -2,7 +2,10 @@
 // never fails a package. What a manifest says in a shape that npm would not accept is kept as a Problem beside the rest.
 package npm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Version is one published version. Its zero value names nothing.
 type Version struct {
@@ -42,6 +45,20 @@ type Manifest struct {
 
 	Problems []string // fields of a wrong type or beyond a limit, sorted
 	Raw      []byte   // the file
+}
+
+// Declared is the part of a manifest that decides what an installer does.
+type Declared struct {
+	Name         string `json:"name"`
+	Version      string `json:"version"`
+	Scripts      []Pair `json:"scripts,omitempty"`
+	Bin          []Pair `json:"bin,omitempty"`
+	Dependencies []Pair `json:"dependencies,omitempty"` // optional ones too
+}
+
+// Declared is what the manifest makes an installer do.
+func (m *Manifest) Declared() Declared {
+	return Declared{m.Name, m.Version, m.Scripts, m.Bin, slices.Concat(m.Dependencies, m.OptionalDependencies)}
 }
 
 // Pair is one entry of a JSON object whose values are strings.

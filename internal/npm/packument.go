@@ -3,10 +3,12 @@ package npm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Packument is the registry's document of one package, as far as donapi reads it. Mirrors leave out Rev, Time and signatures.
@@ -27,6 +29,8 @@ type PackumentVersion struct {
 	Deprecated       any // a text; other types occur. nil, false and "" mean that it is not
 	HasInstallScript bool
 	Publisher        string // _npmUser.name
+	TrustedPublisher string // service that published without a token, as github; _npmUser.trustedPublisher.id
+	Provenance       bool   // the registry holds an attestation of where it was built
 	Description      string
 	Dist             Dist
 	Raw              json.RawMessage // the manifest as the registry gave it
@@ -45,6 +49,39 @@ func (p *Packument) SecurityHolder() bool {
 		}
 	}
 	return len(p.Versions) > 0
+}
+
+// Published is when a version came out, by the registry's clock; zero when the document does not say.
+func (p *Packument) Published(version string) time.Time {
+	t, err := time.Parse(time.RFC3339, p.Time[version])
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// Created is when the first version came out that the document tells of, removed ones included; zero when it does not say.
+func (p *Packument) Created() time.Time {
+	first := p.Published("created")
+	for k := range p.Time {
+		if t := p.Published(k); k != "modified" && !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// Before lists the versions that came out before another, by time and then by name; removed ones are not there.
+func (p *Packument) Before(version string) []PackumentVersion {
+	at := p.Published(version)
+	var out []PackumentVersion
+	for _, k := range slices.Sorted(maps.Keys(p.Versions)) {
+		if t := p.Published(k); k != version && !t.IsZero() && t.Before(at) {
+			out = append(out, p.Versions[k])
+		}
+	}
+	slices.SortStableFunc(out, func(a, b PackumentVersion) int { return p.Published(a.Version).Compare(p.Published(b.Version)) })
+	return out
 }
 
 // Dist says where a tarball is and what it must be.
@@ -130,14 +167,19 @@ func ParsePackument(data []byte) (*Packument, error) {
 		json.Unmarshal(m["deprecated"], &v.Deprecated)
 		json.Unmarshal(m["hasInstallScript"], &v.HasInstallScript)
 		if user, ok := m["_npmUser"]; ok {
-			var u struct{ Name string }
+			var u struct {
+				Name             string
+				TrustedPublisher struct{ ID string }
+			}
 			json.Unmarshal(user, &u) // old ones are texts
-			v.Publisher = u.Name
+			v.Publisher, v.TrustedPublisher = u.Name, u.TrustedPublisher.ID
 		}
 		dist := members(m, "dist", where)
 		text(&v.Dist.Tarball, dist, "tarball", where+"dist.")
 		text(&v.Dist.Integrity, dist, "integrity", where+"dist.")
 		text(&v.Dist.Shasum, dist, "shasum", where+"dist.")
+		a, attested := dist["attestations"]
+		v.Provenance = attested && !isNull(a)
 		p.Versions[k] = v
 	}
 	if len(p.Versions) > 0 {
@@ -190,6 +232,21 @@ func validPart(s string) bool {
 		}
 	}
 	return true
+}
+
+// ErrNoVersions is returned for a package whose versions are all gone.
+var ErrNoVersions = errors.New("it has no version any more")
+
+// Release picks as Pick does, a version that can be fetched.
+func (p *Packument) Release(want string) (PackumentVersion, error) {
+	if len(p.Versions) == 0 {
+		return PackumentVersion{}, fmt.Errorf("%s: %w", p.Name, ErrNoVersions)
+	}
+	v, err := p.Pick(want)
+	if err == nil && v.Dist.Tarball == "" {
+		err = fmt.Errorf("%s@%s has no tarball", p.Name, v.Version)
+	}
+	return v, err
 }
 
 // Pick chooses the version that npm would: an exact one, a tag, or what latest names if the range allows it, and else the highest of

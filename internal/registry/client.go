@@ -220,9 +220,12 @@ func (c *Client) Packument(ctx context.Context, name string) (*npm.Packument, er
 	if err != nil {
 		return nil, err
 	}
-	h := http.Header{"Accept": {"application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"}}
+	return c.packument(ctx, u, http.Header{"Accept": {"application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"}}, name)
+}
+
+func (c *Client) packument(ctx context.Context, u string, h http.Header, name string) (*npm.Packument, error) {
 	var p *npm.Packument
-	err = c.fetch(ctx, u, h, name, orDefault(c.MaxPackument, 256<<20), "", func(_ *http.Response, data []byte) (err error) {
+	err := c.fetch(ctx, u, h, name, orDefault(c.MaxPackument, 256<<20), "", func(_ *http.Response, data []byte) (err error) {
 		if p, err = npm.ParsePackument(data); err != nil {
 			return &temporary{fmt.Errorf("%s: %w", name, err), 0} // a page of an intermediary, more often than the registry's own
 		}
@@ -235,23 +238,26 @@ func (c *Client) Packument(ctx context.Context, name string) (*npm.Packument, er
 	return p, nil
 }
 
+// History fetches the whole document of a package: with times, publishers and every manifest, where the registry has them.
+func (c *Client) History(ctx context.Context, name string) (*npm.Packument, error) {
+	u, err := c.packumentURL(name)
+	if err != nil {
+		return nil, err
+	}
+	return c.packument(ctx, u, http.Header{"Accept": {"application/json"}}, name)
+}
+
 // Resolve picks the version that a spec means.
 func (c *Client) Resolve(ctx context.Context, s npm.Spec) (npm.PackumentVersion, error) {
 	p, err := c.Packument(ctx, s.Name)
 	if err != nil {
 		return npm.PackumentVersion{}, err
 	}
-	if len(p.Versions) == 0 {
-		return npm.PackumentVersion{}, &NotFoundError{What: s.Name + ", which has no version any more,"}
+	v, err := p.Release(s.Want)
+	if errors.Is(err, npm.ErrNoVersions) {
+		return v, &NotFoundError{What: s.Name + ", which has no version any more,"}
 	}
-	v, err := p.Pick(s.Want)
-	if err != nil {
-		return v, err
-	}
-	if v.Dist.Tarball == "" {
-		return v, fmt.Errorf("%s@%s has no tarball", s.Name, v.Version)
-	}
-	return v, nil
+	return v, err
 }
 
 // Tarball fetches a tarball whole and checks it.

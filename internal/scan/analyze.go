@@ -27,6 +27,7 @@ type Analysis struct {
 	Version   string           `json:"version"`
 	Integrity string           `json:"integrity"`
 	Hosts     []string         `json:"hosts,omitempty"`
+	Declared  npm.Declared     `json:"declared"`        // of the tarball's manifest
 	Trace     *callseq.Trace   `json:"trace,omitempty"` // nil where nobody asked for it
 	Findings  []report.Finding `json:"findings"`        // of the detectors
 	Coverage  report.Coverage  `json:"coverage"`
@@ -71,7 +72,7 @@ func match(k *Knowledge, a *Analysis) {
 // analyze runs every stage over one artifact.
 func analyze(ctx context.Context, k *Knowledge, a *artifact.Artifact, note func(string)) *Analysis {
 	m := a.Manifest
-	out := &Analysis{Name: m.Name, Version: m.Version, Integrity: a.Integrity, Hosts: m.Hosts(), Trace: &callseq.Trace{}}
+	out := &Analysis{Name: m.Name, Version: m.Version, Integrity: a.Integrity, Hosts: m.Hosts(), Declared: m.Declared(), Trace: &callseq.Trace{}}
 	cov := &out.Coverage
 	cov.Files = len(a.Files)
 	for i := range a.Files {

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/donapi/donapi/internal/npm"
 	"github.com/donapi/donapi/internal/report"
 	"github.com/donapi/donapi/knowledge"
 )
@@ -76,7 +78,9 @@ func scanPart(t *testing.T, s *Scanner, ar *txtar.Archive, prefix string) *repor
 	if n == 0 {
 		t.Fatalf("no files below %s", prefix)
 	}
-	v, err := s.Scan(context.Background(), Subject{Target: prefix, Folder: dir})
+	sub := Subject{Target: prefix, Folder: dir}
+	documents(t, &sub, ar, strings.TrimSuffix(prefix, "/")+"-registry/")
+	v, err := s.Scan(context.Background(), sub)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,4 +93,35 @@ func list(v *report.Verdict) string {
 		b.WriteString("  " + f.Severity.String() + " " + f.ID + " " + string(f.Phase) + "\n")
 	}
 	return b.String()
+}
+
+// documents adds the registry's documents of a part, NAME.json each. The first is the package's own; its latest version is scanned.
+func documents(t *testing.T, sub *Subject, ar *txtar.Archive, prefix string) {
+	t.Helper()
+	all := map[string]*npm.Packument{}
+	var own *npm.Packument
+	for _, f := range ar.Files {
+		if !strings.HasPrefix(f.Name, prefix) {
+			continue
+		}
+		p, err := npm.ParsePackument(f.Data)
+		if err != nil || len(p.Problems) > 0 {
+			t.Fatalf("%s: %v %v", f.Name, err, p.Problems)
+		}
+		if all[p.Name] = p; own == nil {
+			own = p
+		}
+	}
+	if own == nil {
+		return
+	}
+	err := sub.Document(t.Context(), own, own.Tags["latest"], func(string) bool { return false }, func(_ context.Context, name string) (*npm.Packument, error) {
+		if p := all[name]; p != nil {
+			return p, nil
+		}
+		return nil, fmt.Errorf("%s is not in the registry", name)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/donapi/donapi/internal/detect/manifest"
 	"github.com/donapi/donapi/internal/detect/names"
 	"github.com/donapi/donapi/internal/detect/obfuscation"
+	"github.com/donapi/donapi/internal/detect/publication"
 	"github.com/donapi/donapi/internal/detect/stores"
 )
 
@@ -30,7 +31,7 @@ var detectors = []*detect.Detector{
 
 // AllChecks documents every finding that does not come from the behaviours.
 func AllChecks() []detect.Check {
-	out := slices.Concat(checks, fetchChecks, diff.Checks)
+	out := slices.Concat(checks, fetchChecks, publication.Checks, diff.Checks)
 	for _, d := range detectors {
 		out = append(out, d.Checks...)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/behavior"
+	"github.com/donapi/donapi/internal/detect/publication"
 	"github.com/donapi/donapi/internal/npm"
 	"github.com/donapi/donapi/internal/report"
 	"github.com/donapi/donapi/internal/shell"
@@ -69,6 +70,10 @@ type Subject struct {
 	Tarball []byte
 	Folder  string
 	Notes   []report.Finding // what the way here already told, as a sha1-only integrity
+
+	History  *npm.Packument   // the registry's document of the package; nil when there is none
+	Release  string           // the version there
+	Outcomes []report.Outcome // of stages that ran on the way here
 }
 
 // Scanner holds what every scan shares. It is safe for concurrent use.
@@ -131,11 +136,25 @@ func (s *Scanner) Judge(a *Analysis, sub Subject) *report.Verdict {
 	if s.paper {
 		matched, judge = a.Paper, verdict.JudgeAsPaper
 	}
-	fs := slices.Concat(a.Findings, sub.Notes, matched)
+	fs := slices.Concat(a.Findings, sub.Notes, published(a, sub), matched)
 	report.SortFindings(fs)
-	r := judge(verdict.Input{Findings: fs, Coverage: a.Coverage, Features: a.Features})
+	cov := a.Coverage
+	cov.Outcomes = slices.Concat(cov.Outcomes, sub.Outcomes)
+	r := judge(verdict.Input{Findings: fs, Coverage: cov, Features: a.Features})
 	return &report.Verdict{SchemaVersion: report.SchemaVersion, Target: sub.Target, Scanner: "donapi " + Version, Knowledge: s.k.Digest, Name: a.Name, Version: a.Version, Integrity: a.Integrity,
-		Level: r.Level, Why: r.Why, Preliminary: r.Preliminary, Categories: r.Categories, Findings: fs, Features: a.Features, Coverage: a.Coverage}
+		Level: r.Level, Why: r.Why, Preliminary: r.Preliminary, Categories: r.Categories, Findings: fs, Features: a.Features, Coverage: cov}
+}
+
+// published tells what the registry's document says of the version, and whether the tarball says the same.
+func published(a *Analysis, sub Subject) []report.Finding {
+	if sub.History == nil {
+		return nil
+	}
+	out := publication.Read(sub.History, sub.Release)
+	if v, ok := sub.History.Versions[sub.Release]; ok && a.Name != "" {
+		out = append(out, publication.Compare(npm.ParseManifest(v.Raw).Declared(), a.Declared)...)
+	}
+	return out
 }
 
 // InProcess analyses in the present process.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/donapi/donapi/internal/detect"
+	"github.com/donapi/donapi/internal/detect/publication"
 	"github.com/donapi/donapi/internal/npm"
 	"github.com/donapi/donapi/internal/report"
 )
@@ -17,6 +18,7 @@ import (
 // Source fetches packages from a registry.
 type Source interface {
 	Resolve(ctx context.Context, s npm.Spec) (npm.PackumentVersion, error)
+	History(ctx context.Context, name string) (*npm.Packument, error) // the whole document
 	Tarball(ctx context.Context, url string, sum npm.Integrity) ([]byte, error)
 }
 
@@ -31,8 +33,9 @@ const maxLocal = 512 << 20
 
 // Expand lists the packages that a target names. A target is a file or folder when it exists as such or is written as a path; - is a
 // tarball on standard input; http and https name a tarball; all else is a package in the registry. A lock file names every package
-// that it resolved. note receives what a user should know of the choice.
-func Expand(target string, src Source, stdin io.Reader, note func(string)) ([]Item, error) {
+// that it resolved. note receives what a user should know of the choice. known is nil, or a package by name comes with the document that
+// tells how it was published, and with a look at those of its dependencies that known does not know.
+func Expand(target string, src Source, stdin io.Reader, known func(name string) bool, note func(string)) ([]Item, error) {
 	if target == "-" {
 		return []Item{{Target: "-", Load: func(context.Context) (Subject, error) {
 			data, err := io.ReadAll(io.LimitReader(stdin, maxLocal+1))
@@ -77,12 +80,55 @@ func Expand(target string, src Source, stdin io.Reader, note func(string)) ([]It
 		return nil, err
 	}
 	return []Item{{Target: target, Load: func(ctx context.Context) (Subject, error) {
+		if known != nil {
+			return fetchNamed(ctx, src, target, spec, known)
+		}
 		v, err := src.Resolve(ctx, spec)
 		if err != nil {
 			return Subject{}, err
 		}
 		return fetch(ctx, src, target, v.Dist.Tarball, v.Dist.Sum())
 	}}}, nil
+}
+
+// fetchNamed fetches a version with the document that tells how it was published.
+func fetchNamed(ctx context.Context, src Source, target string, spec npm.Spec, known func(name string) bool) (Subject, error) {
+	p, err := src.History(ctx, spec.Name)
+	if err != nil {
+		return Subject{}, err
+	}
+	v, err := p.Release(spec.Want)
+	if errors.Is(err, npm.ErrNoVersions) {
+		err = fmt.Errorf("%s is not in the registry any more: all its versions are gone", spec.Name)
+	}
+	if err != nil {
+		return Subject{}, err
+	}
+	s, err := fetch(ctx, src, target, v.Dist.Tarball, v.Dist.Sum())
+	if err != nil {
+		return s, err
+	}
+	return s, s.Document(ctx, p, v.Version, known, src.History)
+}
+
+// Document adds what the registry's document of the package tells of a version, and what the documents of its new dependencies tell.
+// Those that known knows are left out.
+func (s *Subject) Document(ctx context.Context, p *npm.Packument, version string, known func(name string) bool, document func(ctx context.Context, name string) (*npm.Packument, error)) error {
+	s.History, s.Release = p, version
+	o := report.Outcome{Stage: "metadata", Status: report.Ran}
+	if p.Published(version).IsZero() {
+		o.Status, o.Reason = report.Skipped, "the registry does not say when versions came out"
+	}
+	notes, unseen, err := publication.Dependencies(ctx, p, version, known, document)
+	if err != nil {
+		return err
+	}
+	if len(unseen) > 0 {
+		o.Status, o.Reason, o.Unseen = report.Partial, "some dependencies could not be looked at", unseen
+	}
+	s.Notes = append(s.Notes, notes...)
+	s.Outcomes = append(s.Outcomes, o)
+	return nil
 }
 
 func readLimited(path string) ([]byte, error) {

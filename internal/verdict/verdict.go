@@ -49,6 +49,17 @@ func (f *facts) has(id string) bool { return f.byID[id] != nil }
 // alike reports a name that is mistaken for a popular one. An ordinary word added to a name is too common to weigh.
 func (f *facts) alike() bool { return f.has("names/typosquat") || f.has("names/scope-confusion") }
 
+// handover counts the signs that somebody else published than before, or in another way.
+func (f *facts) handover() int {
+	n := 0
+	for _, ids := range [][]string{{"publication/new-publisher", "publication/returning-publisher"}, {"publication/lost-provenance", "publication/lost-trusted-publisher"}, {"publication/dormant"}} {
+		if slices.ContainsFunc(ids, f.has) {
+			n++
+		}
+	}
+	return n
+}
+
 // worst returns the first finding of at least a severity among a list.
 func worst(list []*report.Finding, min report.Severity, keep func(*report.Finding) bool) *report.Finding {
 	for _, x := range list {
@@ -101,6 +112,10 @@ var Rules = []Rule{
 		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" })
 		return title(x), x != nil && f.alike()
 	}},
+	{"high-taken-over", report.Malicious, "A behaviour of high severity at install or import, in a version that looks published by somebody else or that hides its install script from the registry's document.", func(f *facts) (string, bool) {
+		x := worst(f.early, report.High, func(x *report.Finding) bool { return x.Category != "" })
+		return title(x), x != nil && (f.has("publication/hidden-hook") || f.has("publication/hook-added") && f.handover() > 0)
+	}},
 	{"beacon-hidden", report.Malicious, "A server of no known kind is called at install by obfuscated code, or by a package that is nothing else.", func(f *facts) (string, bool) {
 		return "exists to call a server when it is installed", f.has("M1/install-beacon") && (f.has("obfuscation/reached") || f.has("manifest/placeholder"))
 	}},
@@ -127,6 +142,19 @@ var Rules = []Rule{
 	{"medium-alike", report.Suspicious, "A behaviour of medium severity at install or import, in a package named almost as a popular one.", func(f *facts) (string, bool) {
 		x := worst(f.early, report.Medium, func(x *report.Finding) bool { return x.Category != "" })
 		return title(x), x != nil && f.alike()
+	}},
+	{"taken-over", report.Suspicious, "The first version with an install script comes from a new or returning publisher, without the attestation or pipeline of earlier ones, or after a year.", func(f *facts) (string, bool) {
+		return "an install script appears in a version published unlike those before", f.has("publication/hook-added") && f.handover() > 0
+	}},
+	{"medium-taken-over", report.Suspicious, "A behaviour of medium severity at install or import, in a version published unlike those before it in two ways.", func(f *facts) (string, bool) {
+		x := worst(f.early, report.Medium, func(x *report.Finding) bool { return x.Category != "" })
+		return title(x), x != nil && f.handover() > 1
+	}},
+	{"hidden-hook", report.Suspicious, "An install script in the tarball that the registry's document does not show.", func(f *facts) (string, bool) {
+		return "the registry does not show its install script", f.has("publication/hidden-hook")
+	}},
+	{"armed-dependency", report.Suspicious, "A dependency as new as the version itself got an install script afterwards.", func(f *facts) (string, bool) {
+		return "a new dependency got an install script after this was published", f.has("publication/armed-dependency") && f.has("publication/fresh-dependency")
 	}},
 	{"obfuscated-early", report.Suspicious, "Obfuscated code that runs at install or import.", func(f *facts) (string, bool) {
 		return "obfuscated code runs at install or import", f.has("obfuscation/reached")

@@ -30,6 +30,7 @@ var checks = []detect.Check{
 	{ID: "manifest/url-dependency", Title: "a dependency comes from a URL, not from the registry", Severity: report.Medium, Doc: "Its content can change at any time and escapes the registry's checks."},
 	{ID: "manifest/git-dependency", Title: "a dependency comes from a repository", Severity: report.Info, Doc: "Its prepare script runs at install."},
 	{ID: "manifest/local-script", Title: "a dependency inside the package runs a script when installed", Severity: report.High, Doc: "A dependency on a folder of the package itself has an install script of its own, which a look at the package's scripts does not show."},
+	{ID: "manifest/bundled-script", Title: "a dependency that comes inside the package runs a script when installed", Severity: report.Low, Doc: "bundleDependencies brings a dependency along, whose install script npm runs as its own. What comes along is under no registry's check."},
 	{ID: "manifest/high-version", Title: "a version number made to win over others", Severity: report.Low, Doc: "Very high numbers are used to shadow an internal package of the same name."},
 	{ID: "manifest/bin-shadow", Title: "a command shadows a common one", Severity: report.Medium, Doc: "bin names a command such as npm, node or git."},
 	{ID: "manifest/missing-file", Title: "an install script starts a file that is not there", Severity: report.Low, Doc: "The file may arrive later, or the package is broken."},
@@ -81,6 +82,18 @@ func run(s *detect.Subject) []report.Finding {
 		for _, n := range npm.LifecycleInstall {
 			if c := inner.Script(n); c != "" {
 				out = append(out, detect.Find(checks, "manifest/local-script", report.Evidence{File: f.Path, Text: short(n + ": " + c)}))
+			}
+		}
+	}
+	for _, d := range m.Bundled {
+		f := s.Artifact.Lookup(path.Join("node_modules", d, "package.json"))
+		if f == nil {
+			continue
+		}
+		inner := npm.ParseManifest(f.Data)
+		for _, n := range npm.LifecycleInstall {
+			if c := inner.Script(n); c != "" {
+				out = append(out, detect.Find(checks, "manifest/bundled-script", report.Evidence{File: f.Path, Text: short(n + ": " + c)}))
 			}
 		}
 	}

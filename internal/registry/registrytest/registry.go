@@ -136,7 +136,7 @@ type Package struct {
 	Version  string
 	Tag      string            // the dist-tag it gets; "" means latest
 	Files    map[string]string // below package/; package.json is made when missing
-	Manifest map[string]any    // fields of package.json beside name and version
+	Manifest map[string]any    // fields of package.json beside name and version; _npmUser is the publisher, alice when it is not set
 	Tarball  []byte            // instead of Files
 	Dist     map[string]any    // fields of dist that differ from the truth; nil values are left out
 }
@@ -191,7 +191,9 @@ func (r *Registry) publish(d *document, version, tag string, m map[string]any, t
 		}
 	}
 	m["dist"] = full
-	m["_npmUser"] = map[string]any{"name": "alice", "email": "alice@example.invalid"}
+	if m["_npmUser"] == nil { // a test may say who
+		m["_npmUser"] = map[string]any{"name": "alice", "email": "alice@example.invalid"}
+	}
 	m["maintainers"] = d.owners
 	r.blobs[file] = tgz
 	d.versions[version] = m

@@ -83,6 +83,7 @@ func (r *Registry) write(q *http.Request, name, rest string, body []byte) respon
 		if !found || err != nil {
 			return failure(http.StatusBadRequest, "no attachment for "+v)
 		}
+		delete(m, "_npmUser") // the registry knows who it is
 		tag := "latest"
 		for t, of := range in.Tags {
 			if of == v {
