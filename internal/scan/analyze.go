@@ -10,6 +10,7 @@ import (
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/behavior"
 	"github.com/donapi/donapi/internal/callseq"
+	"github.com/donapi/donapi/internal/detect"
 	"github.com/donapi/donapi/internal/detect/diff"
 	"github.com/donapi/donapi/internal/js"
 	"github.com/donapi/donapi/internal/npm"
@@ -94,10 +95,10 @@ func analyze(ctx context.Context, k *Knowledge, a *artifact.Artifact, note func(
 	s.commands(ctx) // and the code that commands carry
 	cost.lap("shell")
 	cov.Outcomes = append(cov.Outcomes, s.static, s.shell)
+	input := &Input{Artifact: a, Program: p, Trace: out.Trace, PathClass: k.Base.PathClass, Popular: k.Popular}
+	out.Findings = append(out.Findings, detect.Run(detectors, input, func(name string) { cost.lap("detect/" + name) })...)
 	for _, d := range detectors {
-		out.Findings = append(out.Findings, d.Run(&Input{Artifact: a, Program: p, Trace: out.Trace, PathClass: k.Base.PathClass, Popular: k.Popular})...)
 		cov.Outcomes = append(cov.Outcomes, report.Outcome{Stage: "detect/" + d.Name, Status: report.Ran})
-		cost.lap("detect/" + d.Name)
 	}
 	for _, mod := range p.Modules {
 		if mod.Kind == js.KindCommonJS || mod.Kind == js.KindESM {

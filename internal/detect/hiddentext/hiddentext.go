@@ -31,7 +31,6 @@ var checks = []detect.Check{
 const (
 	invisibleRun = 24  // invisible characters in a row
 	offscreenRun = 200 // blanks before code on one line
-	maxFile      = 8 << 20
 )
 
 var reviewer = regexp.MustCompile(`ignore (all )?(previous|prior|above) instructions|(ai|llm|automated|security) (reviewer|scanner|analy[sz]er|model)s?[^.\n]{0,60}(safe|benign|approve|ignore|skip)|mark (this )?(package )?as (safe|benign)`)
@@ -115,7 +114,7 @@ func run(s *detect.Subject) []report.Finding {
 	ev := map[string][]report.Evidence{}
 	for i := range s.Artifact.Files {
 		f := &s.Artifact.Files[i]
-		if len(f.Data) > maxFile || !looked(f.Path) {
+		if !looked(f.Path) {
 			continue
 		}
 		look(f.Path, f.Data, func(id string, line int, text string) {

@@ -20,7 +20,7 @@ var Detector = &detect.Detector{
 	Name:   "obfuscation",
 	Doc:    "Scores each file between 0 and 1 from its tokens; from 0.5 on it is called obfuscated. Minified code alone stays far below.",
 	Checks: checks,
-	Run:    run,
+	Read:   read,
 }
 
 var checks = []detect.Check{
@@ -29,43 +29,65 @@ var checks = []detect.Check{
 }
 
 const (
-	threshold = 0.5
-	maxFiles  = 4000
-	maxBytes  = 4 << 20 // of a file that are looked at
+	threshold  = 0.5
+	minBytes   = 200     // of a file that is scored
+	paperBytes = 4 << 20 // of the code of which the paper's features are computed
 )
 
-func run(s *detect.Subject) []report.Finding {
-	var reached, present []report.Evidence
-	var top Score
-	var topSource, all string // the paper's features are of the worst file, and of the whole package
-	for i, m := range s.Program.Modules {
-		if i >= maxFiles || m.Kind != js.KindCommonJS && m.Kind != js.KindESM || len(m.Data) < 200 {
-			continue
-		}
-		sc := Measure(m.Text()[:min(len(m.Data), maxBytes)])
-		if sc.Value < threshold {
-			continue
-		}
-		ev := report.Evidence{File: m.Path, Text: sc.Kind}
-		if m.Reach&(js.ReachInstall|js.ReachImport) != 0 {
-			reached = append(reached, ev)
-			if sc.Value > top.Value {
-				top, topSource = sc, m.Text()[:min(len(m.Data), maxBytes)]
-			}
-		} else {
-			present = append(present, ev)
-		}
+func read(s *detect.Subject) detect.Reader { return &reader{s: s} }
+
+type reader struct {
+	s                *detect.Subject
+	text             detect.Text // being read
+	m                *meter      // of it, nil if it is not scored
+	reached, present []report.Evidence
+	top              Score
+	topSource        string // of the worst file
+}
+
+func (r *reader) Begin(text detect.Text) func(js.Token) {
+	r.end()
+	if text.Layer != "" || len(text.Src) < minBytes {
+		return nil
 	}
+	r.text, r.m = text, newMeter(len(text.Src))
+	return r.m.token
+}
+
+// end scores the text read last.
+func (r *reader) end() {
+	if r.m == nil {
+		return
+	}
+	sc := r.m.score()
+	r.m = nil
+	if sc.Value < threshold {
+		return
+	}
+	ev := report.Evidence{File: r.text.File, Text: sc.Kind}
+	if r.text.Reach&(js.ReachInstall|js.ReachImport) == 0 {
+		r.present = append(r.present, ev)
+		return
+	}
+	r.reached = append(r.reached, ev)
+	if sc.Value > r.top.Value {
+		r.top, r.topSource = sc, r.text.Src[:min(len(r.text.Src), paperBytes)]
+	}
+}
+
+func (r *reader) Findings() []report.Finding {
+	r.end()
 	var out []report.Finding
-	if len(reached) > 0 {
-		f := detect.Find(checks, "obfuscation/reached", reached[:min(len(reached), 10)]...)
-		for _, m := range s.Program.Modules {
-			if (m.Kind == js.KindCommonJS || m.Kind == js.KindESM) && m.Reach != 0 && len(all)+len(m.Data) <= maxBytes {
+	if len(r.reached) > 0 {
+		f := detect.Find(checks, "obfuscation/reached", r.reached[:min(len(r.reached), 10)]...)
+		var all string // the paper's features are of the worst file, and of the whole package
+		for _, m := range r.s.Program.Modules {
+			if (m.Kind == js.KindCommonJS || m.Kind == js.KindESM) && m.Reach != 0 && len(all)+len(m.Data) <= paperBytes {
 				all += m.Text() + "\n"
 			}
 		}
-		f.Score, f.Features = round(top.Value), top.Features
-		for _, x := range Paper(topSource) {
+		f.Score, f.Features = round(r.top.Value), r.top.Features
+		for _, x := range Paper(r.topSource) {
 			x.Name = "file " + x.Name
 			f.Features = append(f.Features, x)
 		}
@@ -75,8 +97,8 @@ func run(s *detect.Subject) []report.Finding {
 		}
 		out = append(out, f)
 	}
-	if len(present) > 0 {
-		out = append(out, detect.Find(checks, "obfuscation/present", present[:min(len(present), 10)]...))
+	if len(r.present) > 0 {
+		out = append(out, detect.Find(checks, "obfuscation/present", r.present[:min(len(r.present), 10)]...))
 	}
 	return out
 }
@@ -92,106 +114,107 @@ type Score struct {
 
 // counts of one file's tokens
 type counts struct {
-	bytes, words, hexNames, calls, strings, escaped, encoded, hexNumbers, numbers, punct, bracketed, longest int
-	jsfuck, charCodes, switches, newlines, fromCharCode, splitOrder, runs, rotations                         int
+	bytes, words, hexNames, strings, escaped, encoded, hexNumbers, numbers, punct, longest int
+	jsfuck, charCodes, switches, newlines, fromCharCode, splitOrder, runs, rotations       int
 }
 
 // Measure scores a source text.
 func Measure(src string) Score {
-	var c counts
-	c.bytes = len(src)
-	var prev js.Token
-	run := 0                 // numbers in a row between commas
-	var parses, push, at int // parseInt calls of late, where push was last named, tokens so far
-	names := map[string]bool{}
+	m := newMeter(len(src))
 	js.Scan(src, func(t js.Token) bool {
-		at++
-		name := t.Text
-		if t.Kind == js.String || t.Kind == js.TemplatePart {
-			name = ""
-			if len(t.Text) <= longestName+2 {
-				name = strings.Trim(t.Text, "'\"`")
-			}
-		}
-		switch name {
-		case "parseInt":
-			parses++
-		case "push":
-			push = at
-		case "shift":
-			if push > 0 && at-push <= 8 && parses >= 5 {
-				c.rotations++
-			}
-		case "function", "=>":
-			parses = 0
-		}
-		switch t.Kind {
-		case js.Word:
-			c.words++
-			if hexName(t.Text) {
-				c.hexNames++
-				names[t.Text] = true
-			}
-			switch t.Text {
-			case "switch":
-				c.switches++
-			case "fromCharCode", "charCodeAt", "fromCodePoint":
-				c.fromCharCode++
-			case "eval", "Function", "constructor", "child_process", "execSync", "spawn", "_compile", "runInThisContext":
-				c.runs++
-			}
-		case js.Number:
-			c.numbers++
-			if strings.HasPrefix(t.Text, "0x") {
-				c.hexNumbers++
-			}
-			if charCode(t.Text) {
-				if run++; run > c.charCodes {
-					c.charCodes = run
-				}
-			} else {
-				run = 0
-			}
-		case js.String, js.TemplatePart:
-			c.strings++
-			c.longest = max(c.longest, len(t.Text))
-			if n := plainEscapes(t.Text); n > 1 && n*8 > len(t.Text) {
-				c.escaped++
-			}
-			if encodedText(t.Text) {
-				c.encoded++
-			}
-			if order(t.Text) {
-				c.splitOrder++
-			}
-		case js.Punct:
-			c.punct++
-			switch t.Text {
-			case "[":
-				c.jsfuck++
-				if prev.Kind == js.Word || prev.Text == ")" || prev.Text == "]" {
-					c.bracketed++
-				}
-			case "(":
-				c.jsfuck++
-				if prev.Kind == js.Word {
-					c.calls++
-				}
-			case "]", ")", "!", "+":
-				c.jsfuck++
-			}
-		case js.Newline:
-			c.newlines++
-		}
-		if t.Kind != js.Number && t.Text != "," && t.Kind != js.Space && t.Kind != js.Newline {
-			run = 0
-		}
-		if t.Kind != js.Space && t.Kind != js.Newline && t.Kind != js.Comment {
-			prev = t
-		}
+		m.token(t)
 		return true
 	})
-	return c.score(len(names))
+	return m.score()
+}
+
+// meter counts what Measure looks for, token by token.
+type meter struct {
+	counts
+	run              int // numbers in a row between commas
+	parses, push, at int // parseInt calls of late, where push was last named, tokens so far
+	names            map[string]bool
+}
+
+func newMeter(bytes int) *meter {
+	return &meter{counts: counts{bytes: bytes}, names: map[string]bool{}}
+}
+
+func (m *meter) score() Score { return m.counts.score(len(m.names)) }
+
+func (m *meter) token(t js.Token) {
+	c := &m.counts
+	m.at++
+	name := t.Text
+	if t.Kind == js.String || t.Kind == js.TemplatePart {
+		name = ""
+		if len(t.Text) <= longestName+2 {
+			name = strings.Trim(t.Text, "'\"`")
+		}
+	}
+	switch name {
+	case "parseInt":
+		m.parses++
+	case "push":
+		m.push = m.at
+	case "shift":
+		if m.push > 0 && m.at-m.push <= 8 && m.parses >= 5 {
+			c.rotations++
+		}
+	case "function", "=>":
+		m.parses = 0
+	}
+	switch t.Kind {
+	case js.Word:
+		c.words++
+		if hexName(t.Text) {
+			c.hexNames++
+			m.names[t.Text] = true
+		}
+		switch t.Text {
+		case "switch":
+			c.switches++
+		case "fromCharCode", "charCodeAt", "fromCodePoint":
+			c.fromCharCode++
+		case "eval", "Function", "constructor", "child_process", "execSync", "spawn", "_compile", "runInThisContext":
+			c.runs++
+		}
+	case js.Number:
+		c.numbers++
+		if strings.HasPrefix(t.Text, "0x") {
+			c.hexNumbers++
+		}
+		if charCode(t.Text) {
+			if m.run++; m.run > c.charCodes {
+				c.charCodes = m.run
+			}
+		} else {
+			m.run = 0
+		}
+	case js.String, js.TemplatePart:
+		c.strings++
+		c.longest = max(c.longest, len(t.Text))
+		if n := plainEscapes(t.Text); n > 1 && n*8 > len(t.Text) {
+			c.escaped++
+		}
+		if encodedText(t.Text) {
+			c.encoded++
+		}
+		if order(t.Text) {
+			c.splitOrder++
+		}
+	case js.Punct:
+		c.punct++
+		switch t.Text {
+		case "[", "(", "]", ")", "!", "+":
+			c.jsfuck++
+		}
+	case js.Newline:
+		c.newlines++
+	}
+	if t.Kind != js.Number && t.Text != "," && t.Kind != js.Space && t.Kind != js.Newline {
+		m.run = 0
+	}
 }
 
 func (c *counts) score(names int) Score {

@@ -18,7 +18,7 @@ var Detector = &detect.Detector{
 	Name:   "stores",
 	Doc:    "Collects the literals that name a browser's, messenger's or wallet's data, by the classes of knowledge/paths.yaml.",
 	Checks: checks,
-	Run:    run,
+	Read:   read,
 }
 
 var checks = []detect.Check{
@@ -26,63 +26,60 @@ var checks = []detect.Check{
 }
 
 const (
-	few       = 4 // applications; libraries that read one browser's cookies name its channels, not its rivals
-	maxFile   = 4 << 20
+	few       = 4   // applications; libraries that read one browser's cookies name its channels, not its rivals
 	maxText   = 300 // of a literal, bytes
 	maxListed = 12
+	maxTold   = 10_000 // literals of which it is remembered whether they are wanted
 )
 
 var classes = []string{"BROWSER_DATA", "CHAT_DATA", "WALLET"}
 
-func run(s *detect.Subject) []report.Finding {
-	if s.PathClass == nil {
+func read(s *detect.Subject) detect.Reader {
+	return &reader{s: s, found: map[string]report.Evidence{}, told: map[string]bool{}}
+}
+
+type reader struct {
+	s     *detect.Subject
+	found map[string]report.Evidence // by application
+	told  map[string]bool            // literals that name no store
+}
+
+func (r *reader) Begin(text detect.Text) func(js.Token) {
+	if r.s.PathClass == nil {
 		return nil
 	}
-	found := map[string]report.Evidence{} // by application
-	look := func(file, layer, src string) {
-		if len(src) > maxFile {
+	return func(t js.Token) {
+		if t.Kind != js.String && t.Kind != js.TemplatePart || len(t.Text) < 8 || len(t.Text) > maxText || !strings.ContainsAny(t.Text, `/\`) || r.told[t.Text] {
 			return
 		}
-		js.Scan(src, func(t js.Token) bool {
-			if t.Kind != js.String && t.Kind != js.TemplatePart || len(t.Text) < 8 || len(t.Text) > maxText || !strings.ContainsAny(t.Text, `/\`) {
-				return true
+		path := strings.ReplaceAll(strings.Trim(t.Text, "'\"`${}"), `\\`, `\`)
+		if !slices.ContainsFunc(r.s.PathClass("~/AppData/"+strings.TrimLeft(path, `/\`)), wanted) && !slices.ContainsFunc(r.s.PathClass(path), wanted) {
+			if len(r.told) < maxTold {
+				r.told[t.Text] = true
 			}
-			text := strings.ReplaceAll(strings.Trim(t.Text, "'\"`${}"), `\\`, `\`)
-			if !slices.ContainsFunc(s.PathClass("~/AppData/"+strings.TrimLeft(text, `/\`)), wanted) && !slices.ContainsFunc(s.PathClass(text), wanted) {
-				return true
-			}
-			app := Application(text)
-			if _, ok := found[app]; !ok && app != "" {
-				found[app] = report.Evidence{File: file, Layer: layer, Line: 1 + strings.Count(src[:t.Pos], "\n"), Text: text}
-			}
-			return true
-		})
-	}
-	for _, m := range s.Program.Modules {
-		if m.Kind == js.KindCommonJS || m.Kind == js.KindESM {
-			look(m.Path, "", m.Text())
+			return
+		}
+		app := Application(path)
+		if _, ok := r.found[app]; !ok && app != "" {
+			r.found[app] = report.Evidence{File: text.File, Layer: text.Layer, Line: 1 + strings.Count(text.Src[:t.Pos], "\n"), Text: path}
 		}
 	}
-	if s.Trace != nil {
-		for _, l := range s.Trace.Layers {
-			if l.How != "" && l.Text != "" {
-				look(l.File, l.How, l.Text)
-			}
-		}
-	}
-	if len(found) < few {
+}
+
+func (r *reader) Findings() []report.Finding {
+	if len(r.found) < few {
 		return nil
 	}
 	var ev []report.Evidence
-	for _, e := range found {
+	for _, e := range r.found {
 		ev = append(ev, e)
 	}
 	slices.SortFunc(ev, func(a, b report.Evidence) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Text, b.Text))
 	})
 	f := detect.Find(checks, "stores/many", ev[:min(len(ev), maxListed)]...)
-	f.Score = float64(len(found))
-	f.Phase = phase(s, ev)
+	f.Score = float64(len(r.found))
+	f.Phase = phase(r.s, ev)
 	return []report.Finding{f}
 }
 

@@ -18,7 +18,8 @@ func found(t *testing.T, src string) int {
 		t.Fatal(err)
 	}
 	a := artifact.New([]artifact.File{{Path: "index.js", Data: []byte(src)}, {Path: "package.json", Data: []byte(`{"name":"a"}`)}}, nil, "")
-	return len(run(&detect.Subject{Artifact: a, Program: reconstruct.Build(a, reconstruct.Options{}), PathClass: base.PathClass}))
+	s := &detect.Subject{Artifact: a, Program: reconstruct.Build(a, reconstruct.Options{}), PathClass: base.PathClass}
+	return len(detect.Run([]*detect.Detector{Detector}, s, func(string) {}))
 }
 
 func TestMany(t *testing.T) {
