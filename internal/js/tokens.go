@@ -36,8 +36,10 @@ func Scan(src string, f func(Token) bool) {
 type scanner struct {
 	src   string
 	f     func(Token) bool
-	prev  Token  // the last that is neither blank nor comment
 	stack []bool // open braces: true for a template hole
+
+	prev       TokenKind // the last token that is neither blank nor comment
+	start, end int       // where it stands
 }
 
 func (s *scanner) run() {
@@ -84,11 +86,10 @@ func (s *scanner) run() {
 }
 
 func (s *scanner) emit(k TokenKind, i, j int) bool {
-	t := Token{k, s.src[i:j], i}
 	if k < Comment || k == Other {
-		s.prev = t
+		s.prev, s.start, s.end = k, i, j
 	}
-	return s.f(t)
+	return s.f(Token{k, s.src[i:j], i})
 }
 
 func lineEnd(src string, i int) int {
@@ -257,17 +258,18 @@ func stringEnd(src string, i int) int {
 }
 
 func (s *scanner) regexHere() bool {
-	switch s.prev.Kind {
+	text := s.src[s.start:s.end]
+	switch s.prev {
 	case Word:
-		switch s.prev.Text {
+		switch text {
 		case "return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "do", "else", "instanceof", "yield", "await":
 			return true
 		}
-		return s.prev.Text == ""
+		return text == "" // nothing stands before
 	case Number, String, TemplatePart, Regex:
 		return false
 	case Punct:
-		switch s.prev.Text {
+		switch text {
 		case ")", "]", "}":
 			return false
 		}

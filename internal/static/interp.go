@@ -1763,6 +1763,9 @@ func (ev *evaluator) template(d *js.Template) Value {
 
 func (ev *evaluator) objectLit(d *js.Object) Value {
 	o := ev.object()
+	if n := len(d.Props); n > 0 {
+		o.props = make([]prop, 0, n)
+	}
 	for i := range d.Props {
 		p := &d.Props[i]
 		if p.Kind == js.PropSpread {

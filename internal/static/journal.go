@@ -53,10 +53,12 @@ func (ev *evaluator) owns(b *js.Block) {
 
 func (ev *evaluator) openJournal() *journal {
 	ev.jseq++
-	j := &journal{}
+	var j *journal
 	if n := len(ev.spareJournals); n > 0 {
 		j = ev.spareJournals[n-1]
 		ev.spareJournals = ev.spareJournals[:n-1]
+	} else {
+		j = &journal{}
 	}
 	j.up, j.mark = ev.j, ev.jseq-1
 	ev.j, ev.jmark = j, j.mark

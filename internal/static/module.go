@@ -138,6 +138,7 @@ func (ev *evaluator) fileOf(layer int) string {
 func (ev *evaluator) commonJS(r *module) {
 	exports := ev.object()
 	mod := ev.object()
+	mod.props = make([]prop, 0, 12)
 	mod.put("exports", exports)
 	mod.put("id", path.Join(ev.root, r.js.Path))
 	mod.put("filename", path.Join(ev.root, r.js.Path))
