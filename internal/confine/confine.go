@@ -106,6 +106,8 @@ func Serve(h Handler) error {
 			out.Flush()
 		}
 		reply, err := h(context.Background(), req, note)
+		req = nil
+		giveBack() // before the answer: with it the parent starts what else needs memory
 		if err != nil {
 			writeFrame(out, frameError, []byte(err.Error()))
 		} else {
@@ -114,8 +116,6 @@ func Serve(h Handler) error {
 		if err := out.Flush(); err != nil {
 			return err
 		}
-		req, reply = nil, nil
-		giveBack()
 	}
 }
 
@@ -144,9 +144,9 @@ func pace() {
 }
 
 // keepHeap is how much heap an idle child may keep, bytes: the next job will want about as much as most do.
-const keepHeap = 48 << 20
+const keepHeap = 80 << 20
 
-// giveBack returns the memory of a large job to the system while nobody waits for the child.
+// giveBack returns the memory of a large job to the system.
 func giveBack() {
 	var m runtime.MemStats
 	if runtime.ReadMemStats(&m); m.HeapSys-m.HeapReleased > keepHeap {
