@@ -95,6 +95,7 @@ func analyze(ctx context.Context, k *Knowledge, a *artifact.Artifact, note func(
 	s.commands(ctx) // and the code that commands carry
 	cost.lap("shell")
 	cov.Outcomes = append(cov.Outcomes, s.static, s.shell)
+	out.Findings = append(out.Findings, madeHosts(k, out)...)
 	input := &Input{Artifact: a, Program: p, Trace: out.Trace, PathClass: k.Base.PathClass, Popular: k.Popular}
 	out.Findings = append(out.Findings, detect.Run(detectors, input, func(name string) { cost.lap("detect/" + name) })...)
 	for _, d := range detectors {

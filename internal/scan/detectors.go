@@ -31,7 +31,7 @@ var detectors = []*detect.Detector{
 
 // AllChecks documents every finding that does not come from the behaviours.
 func AllChecks() []detect.Check {
-	out := slices.Concat(checks, fetchChecks, publication.Checks, diff.Checks)
+	out := slices.Concat(checks, fetchChecks, shellChecks, publication.Checks, diff.Checks)
 	for _, d := range detectors {
 		out = append(out, d.Checks...)
 	}

@@ -208,13 +208,13 @@ type URL struct {
 	Score    float64 // 0 for hosts of a known class: the allow list comes before any model
 }
 
-// URLs lists the destinations of the network calls of a trace, in order, each text once.
+// URLs lists the destinations of the network calls that commands make in a trace, in order, each text once.
 func (r *Reader) URLs(t *callseq.Trace) []URL {
 	var out []URL
 	seen := map[string]bool{}
 	for i := range t.Calls {
 		c := &t.Calls[i]
-		if !slices.Contains(c.Types, "NETWORK_OUT") && !slices.Contains(c.Types, "NETWORK_IN") {
+		if c.Origin != callseq.Shell || !slices.Contains(c.Types, "NETWORK_OUT") && !slices.Contains(c.Types, "NETWORK_IN") {
 			continue
 		}
 		for j := range c.Args {

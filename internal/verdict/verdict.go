@@ -123,6 +123,10 @@ var Rules = []Rule{
 		x := worst(f.all, report.High, func(x *report.Finding) bool { return x.Confidence == report.ByFlow && x.Category != "" })
 		return title(x), x != nil && f.has("M1/install-beacon")
 	}},
+	{"beacon-made-host", report.Malicious, "A command at install calls a server of no known kind whose name looks made by a machine.", func(f *facts) (string, bool) {
+		x := f.byID["shell/made-host"]
+		return title(x), x != nil && x.Phase == callseq.PhaseInstall && f.has("M1/command-beacon")
+	}},
 	{"high-early", report.Suspicious, "A behaviour of high severity at install or import.", func(f *facts) (string, bool) {
 		x := worst(f.early, report.High, nil)
 		return title(x), x != nil
@@ -167,6 +171,10 @@ var Rules = []Rule{
 	}},
 	{"many-stores", report.Suspicious, "The places of several applications' credentials, in code that runs early or late.", func(f *facts) (string, bool) {
 		return "names the data of many browsers, messengers and wallets", f.has("stores/many")
+	}},
+	{"made-host", report.Suspicious, "A command at install or import calls a host whose name looks made by a machine.", func(f *facts) (string, bool) {
+		x := f.byID["shell/made-host"]
+		return title(x), x != nil && (x.Phase == callseq.PhaseInstall || x.Phase == callseq.PhaseImport)
 	}},
 	{"disguised", report.Suspicious, "A program under the name of something that is none.", func(f *facts) (string, bool) {
 		return "an executable under another name", f.has("binary/disguised")
