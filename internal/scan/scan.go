@@ -27,7 +27,7 @@ import (
 )
 
 // Version of the scanner. A change of what any stage finds must change it: cached outcomes are kept by it.
-const Version = "0.2.2"
+const Version = "0.2.3"
 
 // LoadKnowledge reads the knowledge base from its files.
 func LoadKnowledge(fsys fs.FS) (*Knowledge, error) {
