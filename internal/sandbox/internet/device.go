@@ -3,6 +3,7 @@ package internet
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/buffer"
@@ -23,6 +24,11 @@ type device struct {
 	dispatcher stack.NetworkDispatcher
 	wake       int // an eventfd, while the reader runs
 	done       chan struct{}
+
+	read    atomic.Int64 // packets
+	order   sync.Mutex
+	stop    bool            // the reader is to end
+	waiting []chan struct{} // each closed when the reader, woken, has read all there is
 }
 
 var _ stack.LinkEndpoint = (*device)(nil)
@@ -58,14 +64,38 @@ func (d *device) Attach(to stack.NetworkDispatcher) {
 	if to == nil {
 		if d.dispatcher != nil {
 			d.dispatcher = nil
-			unix.Write(d.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+			d.order.Lock()
+			d.stop = true
+			d.order.Unlock()
+			d.rouse()
 			<-d.done
 			unix.Close(d.wake)
 		}
 		return
 	}
 	d.dispatcher, d.done = to, make(chan struct{})
-	go d.read(to, d.wake, d.done)
+	go d.run(to, d.done)
+}
+
+// rouse makes the reader look at what it is asked for.
+func (d *device) rouse() { unix.Write(d.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
+
+// drain returns when everything that the descriptor had when it was called has been handed over.
+func (d *device) drain() {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.dispatcher == nil {
+		return
+	}
+	empty := make(chan struct{})
+	d.order.Lock()
+	d.waiting = append(d.waiting, empty)
+	d.order.Unlock()
+	d.rouse()
+	select {
+	case <-empty:
+	case <-d.done:
+	}
 }
 
 // Wait waits for the reader.
@@ -78,29 +108,41 @@ func (d *device) Wait() {
 	}
 }
 
-// read hands over what arrives until it is woken.
-func (d *device) read(to stack.NetworkDispatcher, wake int, done chan struct{}) {
+// run hands over what arrives.
+func (d *device) run(to stack.NetworkDispatcher, done chan struct{}) {
 	defer close(done)
 	buf := make([]byte, largestPacket)
+	p := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLIN}, {Fd: int32(d.wake), Events: unix.POLLIN}}
 	for {
-		p := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
 		if _, err := unix.Poll(p, -1); err != nil && err != unix.EINTR {
 			return
 		}
+		var waiting []chan struct{}
+		limit := 64 // then it is asked again whether somebody waits
 		if p[1].Revents != 0 {
-			return
+			unix.Read(d.wake, buf[:8])
+			d.order.Lock()
+			stop := d.stop
+			waiting, d.waiting = d.waiting, nil
+			d.order.Unlock()
+			if stop {
+				return
+			}
+			limit = 10_000 // more than the kernel keeps
 		}
-		if p[0].Revents&unix.POLLIN == 0 && p[0].Revents != 0 { // the box's end is gone
-			p[0].Fd = -1
-			unix.Poll(p[1:], -1)
-			return
-		}
-		for range 64 { // then it is asked again whether this is the end
+		for range limit {
 			n, err := unix.Read(d.fd, buf)
 			if err != nil || n <= 0 {
 				break
 			}
+			d.read.Add(1)
 			d.deliver(to, buf[:n])
+		}
+		for _, w := range waiting {
+			close(w)
+		}
+		if p[0].Revents&unix.POLLIN == 0 && p[0].Revents != 0 { // the box's end is gone
+			p[0].Fd = -1
 		}
 	}
 }

@@ -9,6 +9,7 @@ package internet
 import (
 	"fmt"
 	"hash/fnv"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -36,15 +37,22 @@ type Internet struct {
 	names  map[netip.Addr]string
 	addrs  map[string]netip.Addr
 	flows  int
-	open   map[closer]bool
+	open   map[net.Conn]kind
+	ending bool // the box says nothing more
 	ended  bool
 	wg     sync.WaitGroup
 	link   *stack.Stack
 	reader stack.LinkEndpoint // of link's descriptor
+	device *device            // the same, or below it
 }
 
-// closer is a connection, which Close ends.
-type closer interface{ Close() error }
+// kind of a flow.
+type kind uint8
+
+const (
+	connection kind = iota
+	datagrams
+)
 
 const (
 	maxFlows    = 512              // served at a time; more are refused
@@ -67,15 +75,30 @@ func New(cfg Config) (*Internet, error) {
 	if cfg.Body <= 0 {
 		cfg.Body = 256 << 10
 	}
-	return &Internet{cfg: cfg, ca: ca, slots: make(chan struct{}, maxFlows), names: map[netip.Addr]string{}, addrs: map[string]netip.Addr{}, open: map[closer]bool{}}, nil
+	return &Internet{cfg: cfg, ca: ca, slots: make(chan struct{}, maxFlows), names: map[netip.Addr]string{}, addrs: map[string]netip.Addr{}, open: map[net.Conn]kind{}}, nil
 }
 
 // Certificates is the authority's certificate, PEM.
 func (i *Internet) Certificates() []byte { return i.ca.pem }
 
-// Close ends every flow, waits for the last event and releases the stack. The descriptor given to Attach stays the caller's.
+// Close reads what is still waiting, ends every flow, waits for the last event and releases the stack. The descriptor given to Attach
+// stays the caller's.
 func (i *Internet) Close() {
-	i.quiesce()
+	i.mu.Lock()
+	d := i.device
+	i.mu.Unlock()
+	if d != nil {
+		d.drain()
+	}
+	i.mu.Lock()
+	i.ending = true
+	for c, k := range i.open {
+		if k == datagrams { // what has arrived is read, and nothing is waited for
+			c.SetReadDeadline(time.Now())
+		}
+	}
+	i.mu.Unlock()
+	i.quiesce(d)
 	i.mu.Lock()
 	i.ended = true
 	for c := range i.open {
@@ -86,21 +109,28 @@ func (i *Internet) Close() {
 	i.wg.Wait()
 }
 
-// quiesce waits a moment for flows that are in the middle of a message.
-func (i *Internet) quiesce() {
-	for range 20 {
+// quiesce waits a moment for flows that are in the middle of a message, and longer as long as packets arrive.
+func (i *Internet) quiesce(d *device) {
+	const step, patience, most = 5 * time.Millisecond, 20, 600 // steps
+	var read int64
+	for n, idle := 0, 0; n < most && idle < patience; n, idle = n+1, idle+1 {
 		i.mu.Lock()
-		n := len(i.open)
+		flows := len(i.open)
 		i.mu.Unlock()
-		if n == 0 {
+		if flows == 0 {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		if d != nil {
+			if now := d.read.Load(); now != read {
+				read, idle = now, 0
+			}
+		}
+		time.Sleep(step)
 	}
 }
 
 // begin registers a connection to be served, or says that there are too many.
-func (i *Internet) begin(c closer) (id int, done func(), ok bool) {
+func (i *Internet) begin(c net.Conn, k kind) (id int, done func(), ok bool) {
 	select {
 	case i.slots <- struct{}{}:
 	default:
@@ -113,7 +143,7 @@ func (i *Internet) begin(c closer) (id int, done func(), ok bool) {
 		return 0, nil, false
 	}
 	i.flows++
-	i.open[c] = true
+	i.open[c] = k
 	i.wg.Add(1)
 	return i.flows, func() {
 		c.Close()
@@ -123,6 +153,17 @@ func (i *Internet) begin(c closer) (id int, done func(), ok bool) {
 		<-i.slots
 		i.wg.Done()
 	}, true
+}
+
+// patience lets the next read of a flow of datagrams wait, as long as anything can come.
+func (i *Internet) patience(c net.Conn) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	end := time.Now()
+	if !i.ending {
+		end = end.Add(datagramIdle)
+	}
+	c.SetReadDeadline(end)
 }
 
 // refused records a flow that came when too many were open. After the end nothing is recorded.

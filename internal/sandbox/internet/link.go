@@ -69,7 +69,14 @@ func (i *Internet) Attach(fd int, frames bool) error {
 		if e != nil {
 			return false
 		}
-		go i.servePackets(gonet.NewUDPConn(&wq, ep), addrPort(id.LocalAddress, id.LocalPort))
+		c, dst := gonet.NewUDPConn(&wq, ep), addrPort(id.LocalAddress, id.LocalPort)
+		_, done, ok := i.begin(c, datagrams) // here, so that Close knows of every flow of which a packet was read
+		if !ok {
+			c.Close()
+			i.refused(dst)
+			return true
+		}
+		go i.servePackets(c, dst, done)
 		return true
 	})
 	s.SetTransportProtocolHandler(udp.ProtocolNumber, uf.HandlePacket)
@@ -80,7 +87,7 @@ func (i *Internet) Attach(fd int, frames bool) error {
 		return i.ping(id, header.ICMPv6(p.TransportHeader().Slice()).Type() == header.ICMPv6EchoRequest, p)
 	})
 	i.mu.Lock()
-	i.link, i.reader = s, ep
+	i.link, i.reader, i.device = s, ep, d
 	i.mu.Unlock()
 	// Packets arrive from here on.
 	if e := s.CreateNIC(nic, ep); e != nil {
@@ -121,7 +128,7 @@ func addrPort(a tcpip.Address, port uint16) netip.AddrPort {
 func (i *Internet) detach() {
 	i.mu.Lock()
 	s, ep := i.link, i.reader
-	i.link, i.reader = nil, nil
+	i.link, i.reader, i.device = nil, nil, nil
 	i.mu.Unlock()
 	if s != nil {
 		endStack(s, ep)
@@ -138,17 +145,11 @@ func endStack(s *stack.Stack, ep stack.LinkEndpoint) {
 }
 
 // servePackets answers one UDP flow.
-func (i *Internet) servePackets(c net.Conn, dst netip.AddrPort) {
-	_, done, ok := i.begin(c)
-	if !ok {
-		c.Close()
-		i.refused(dst)
-		return
-	}
+func (i *Internet) servePackets(c net.Conn, dst netip.AddrPort, done func()) {
 	defer done()
 	buf := make([]byte, 65535)
 	for {
-		c.SetReadDeadline(time.Now().Add(datagramIdle))
+		i.patience(c)
 		n, err := c.Read(buf)
 		if err != nil {
 			return

@@ -104,7 +104,7 @@ func (i *Internet) message(f *flow, proto string, b []byte, cut bool) {
 
 // ServeConn answers one TCP connection that the box made to dst, and closes it.
 func (i *Internet) ServeConn(c net.Conn, dst netip.AddrPort) {
-	id, done, ok := i.begin(c)
+	id, done, ok := i.begin(c, connection)
 	if !ok {
 		c.Close()
 		i.refused(dst)

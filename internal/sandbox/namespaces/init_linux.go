@@ -118,7 +118,13 @@ func (i *initProcess) run() error {
 		return err
 	}
 	if device >= 0 {
-		i.send(msgDevice, []byte(kind), device)
+		// With the namespace goes what its device still holds. The parent keeps it until all has been read.
+		space, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("network namespace: %w", err)
+		}
+		i.send(msgDevice, []byte(kind), device, space)
+		unix.Close(space)
 		unix.Close(device)
 	}
 	if err := i.build(d); err != nil {

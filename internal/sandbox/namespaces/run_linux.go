@@ -236,7 +236,7 @@ func (r *running) attend(ctx context.Context) error {
 func (r *running) handle(m message, grace *<-chan time.Time, exceeded, ending chan struct{}) error {
 	switch m.kind {
 	case msgDevice:
-		f, err := r.hold(m, 1)
+		f, err := r.hold(m, 2)
 		if err != nil {
 			return err
 		}

@@ -156,7 +156,7 @@ func (p *plan) send(w io.Writer, files []sandbox.File) error {
 // and listener with a message of no meaning when what stands behind them runs.
 const (
 	msgRoot     = 'r' // descriptors: the folder that holds the writable ones, /proc, and the channel where there is one
-	msgDevice   = 'd' // descriptor: packets of the box; text: tun or veth
+	msgDevice   = 'd' // descriptors: packets of the box, and its network namespace; text: tun or veth
 	msgListener = 'l' // descriptor: the seccomp listener
 	msgStarted  = 's' // text: the value of RLIMIT_NPROC
 	msgExit     = 'x' // text: the wait status of the first process

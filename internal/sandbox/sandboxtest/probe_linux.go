@@ -64,6 +64,7 @@ var probes = map[string]func(args []string){
 	"signal":   func(a []string) { syscall.Kill(os.Getpid(), syscall.Signal(number(a[0]))); select {} },
 	"echo":     func([]string) { io.Copy(os.Stdout, os.Stdin) },
 	"sleep":    func([]string) { time.Sleep(time.Hour) },
+	"last":     probeLast,
 	"stubborn": probeStubborn,
 	"detach":   probeDetach,
 	"murder":   probeMurder,
@@ -463,6 +464,21 @@ func probeNetwork([]string) {
 	}
 	time.Sleep(100 * time.Millisecond) // datagrams are not answered, so nothing says that they were heard
 	report(done)
+}
+
+// probeLast sends in a hurry and ends before it can have been heard.
+func probeLast([]string) {
+	t, err := net.DialTimeout("tcp", "203.0.113.9:4444", 5*time.Second)
+	must(err)
+	u, err := net.Dial("udp", "203.0.113.9:9999")
+	must(err)
+	for n := range 50 {
+		_, err := fmt.Fprintf(u, "datagram %d", n)
+		must(err)
+	}
+	_, err = t.Write(append([]byte("last words"), make([]byte, 100_000)...))
+	must(err)
+	os.Exit(0)
 }
 
 func probeConnect(a []string) {

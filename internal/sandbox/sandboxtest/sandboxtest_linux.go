@@ -40,7 +40,7 @@ func Run(t *testing.T, newBox func() (sandbox.Box, error)) {
 		run  func(*testing.T)
 	}{
 		{"Identity", s.identity}, {"Attempts", s.attempts}, {"Host", s.host}, {"Refused", s.refused},
-		{"Network", s.network}, {"NetworkOff", s.networkOff}, {"Answers", s.answers}, {"Clock", s.clock}, {"Opens", s.opens},
+		{"Network", s.network}, {"NetworkOff", s.networkOff}, {"Answers", s.answers}, {"LastWords", s.lastWords}, {"Clock", s.clock}, {"Opens", s.opens},
 		{"Exit", s.exit}, {"Stdin", s.stdin}, {"Spec", s.specs}, {"Mounts", s.mounts},
 		{"Written", s.written}, {"Traps", s.traps}, {"Trees", s.trees}, {"Large", s.large},
 		{"Processes", s.processes}, {"Threads", s.threads}, {"Memory", s.memory}, {"Disk", s.disk}, {"Output", s.output},
@@ -330,6 +330,25 @@ func (s suite) answers(t *testing.T) {
 	}
 }
 
+// lastWords asks that what a box sends in its last moment is recorded.
+func (s suite) lastWords(t *testing.T) {
+	for range 10 {
+		r := s.run(t, spec("last"))
+		n, said := 0, 0
+		for _, e := range r.of(sandbox.KindMessage) {
+			if bytes.HasPrefix(e.Data, []byte("datagram ")) {
+				n++
+			}
+			if e.Addr == "203.0.113.9:4444" {
+				said += len(e.Data)
+			}
+		}
+		if n != 50 || said != 100_010 {
+			t.Errorf("%d of 50 datagrams were recorded, and %d of 100010 bytes of the connection", n, said)
+		}
+	}
+}
+
 func (s suite) clock(t *testing.T) {
 	sp := spec("network")
 	sp.Channel = "/run/channel"
@@ -427,14 +446,14 @@ func (s suite) mounts(t *testing.T) {
 	}
 	sp := sandbox.Spec{
 		Mounts: []sandbox.Mount{{Host: filepath.Join(dir, "a"), Box: "/opt/shown"}, {Host: filepath.Join(dir, "b"), Box: "/opt/shown/file"},
-			{Host: filepath.Join(dir, "a"), Box: "/work/deep/mount"}},
+			{Host: filepath.Join(dir, "a"), Box: "/work/deep/mount"}, {Host: filepath.Join(dir, "b"), Box: "/usr/bin/env"}},
 		Files: []sandbox.File{{Path: "/opt/shown/sub/other", Data: []byte("over the mount")}, {Path: "/etc/motd", Data: []byte("hi")}},
-		Argv: []string{"sh", "-c", `cat /opt/shown/file /opt/shown/sub/other /work/deep/mount/file /opt/shown/link /etc/motd
+		Argv: []string{"sh", "-c", `cat /usr/bin/env /opt/shown/file /opt/shown/sub/other /work/deep/mount/file /opt/shown/link /etc/motd
 			for f in /opt/shown/file /opt/shown/sub/other /opt/shown/new /work/deep/mount/file /work/deep/mount/new /opt/shown/link; do echo x 2>/dev/null > $f && echo wrote $f; done
 			rm -rf /opt/shown /work/deep 2>/dev/null; ls /opt/shown`},
 	}
 	r := s.run(t, sp)
-	if want := "singleover the mountof the hostdev-laptop\nhifile\nlink\nsub\n"; string(r.Stdout) != want {
+	if want := "singlesingleover the mountof the hostdev-laptop\nhifile\nlink\nsub\n"; string(r.Stdout) != want {
 		t.Errorf("%q", r.Stdout)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "a/file")); err != nil || string(b) != "of the host" {
