@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,7 +48,13 @@ func Main(newBox func() (sandbox.Box, error)) {
 	case os.Getenv(runnerKey) != "":
 		b, err := newBox()
 		if err == nil {
-			_, err = b.Run(context.Background(), spec("sleep", os.Getenv(runnerKey)))
+			sp := spec("sleep", os.Getenv(runnerKey))
+			sp.Events = func(e sandbox.Event) {
+				if e.Kind == sandbox.KindExec && slices.Contains(e.Args, os.Getenv(runnerKey)) {
+					fmt.Println("up")
+				}
+			}
+			_, err = b.Run(context.Background(), sp)
 		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -655,9 +662,10 @@ func probeFill(a []string) {
 	report(map[string]int{"written": total})
 }
 
+// probeInodes makes empty files until it may not, or until it has made as many as it is told.
 func probeInodes(a []string) {
 	n := 0
-	for ; n < 1_000_000; n++ {
+	for ; n < number(a[1]); n++ {
 		if err := os.WriteFile(filepath.Join(a[0], strconv.Itoa(n)), nil, 0o600); err != nil {
 			break
 		}

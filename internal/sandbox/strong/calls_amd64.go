@@ -1,3 +1,5 @@
+//go:build linux
+
 package strong
 
 import (
@@ -19,3 +21,5 @@ var older = []meaning{
 
 // opening are the points of calls that open a file by name.
 var opening = []string{"open", "openat", "creat"}
+
+const auditArch = unix.AUDIT_ARCH_X86_64

@@ -35,7 +35,7 @@ func Find(named string) (string, error) {
 	}
 	var seen []error
 	for _, p := range places(named) {
-		err := check(p)
+		err := verify(p)
 		if err == nil {
 			return p, nil
 		}
@@ -88,8 +88,8 @@ func places(named string) []string {
 	return out
 }
 
-// check says whether a file is runsc of the right version. What Go writes into a program says so without running it.
-func check(name string) error {
+// verify says whether a file is runsc of the right version. What Go writes into a program says so without running it.
+func verify(name string) error {
 	st, err := os.Stat(name)
 	if err != nil {
 		return err

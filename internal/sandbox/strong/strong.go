@@ -14,3 +14,13 @@
 // to build, and every check of the tree would wait for it. go.mod pins it as a tool, so that it can be built from within the module
 // (go build -o bin/runsc gvisor.dev/gvisor/runsc), and Version is what Find accepts.
 package strong
+
+import "github.com/donapi/donapi/internal/sandbox"
+
+// Box runs specs on gVisor. It is safe for concurrent use.
+type Box struct {
+	runsc string // absolute path
+}
+
+// Tier is sandbox.Strong.
+func (*Box) Tier() sandbox.Tier { return sandbox.Strong }

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +38,7 @@ func traceConfig(endpoint string, opens bool) ([]byte, error) {
 		{Name: "sentry/clone", Context: who},
 		{Name: "sentry/execve", Context: []string{"group_id", "thread_id", "parent_thread_group_id"}},
 		{Name: "sentry/exit_notify_parent", Context: who},
+		{Name: "sentry/task_exit", Context: who},
 		{Name: "syscall/connect/enter", Context: who},
 		{Name: "syscall/bind/enter", Context: who},
 	}
@@ -86,14 +89,13 @@ type tracer struct {
 	emit func(sandbox.Event)
 	ours int // process id of the init in the box, whose own calls are not the box's doing
 
-	started bool   // the sentry has reported the start of the container: it traces
-	dropped uint32 // messages that the sentry could not send
-	bad     error  // of the last message that could not be read
-	execs   map[int32]execSeen
-}
+	started bool          // the sentry has reported the start of the container: it traces
+	dropped uint32        // messages that the sentry could not send
+	bad     error         // of the last message that could not be read
+	execs   map[int32]int // successful execs by process that were seen by number, and not yet with what they executed
 
-// execSeen is how often a process was seen to execute a program, by each of two witnesses.
-type execSeen struct{ decoded, numbered int }
+	alive, most int // tasks of the box now, and at most: processes and threads
+}
 
 // handshake answers the first message of the sentry.
 func handshake(b []byte) ([]byte, error) {
@@ -142,6 +144,12 @@ func (t *tracer) read(b []byte) error {
 		return decode(b, &pb.ExecveInfo{}, t.exec)
 	case pb.MessageType_MESSAGE_SENTRY_EXIT_NOTIFY_PARENT:
 		return decode(b, &pb.ExitNotifyParentInfo{}, t.exit)
+	case pb.MessageType_MESSAGE_SENTRY_TASK_EXIT:
+		return decode(b, &pb.TaskExit{}, func(m *pb.TaskExit) {
+			if m.ContextData.GetThreadGroupId() != int32(t.ours) {
+				t.alive--
+			}
+		})
 	case pb.MessageType_MESSAGE_SYSCALL_CONNECT:
 		return decode(b, &pb.Connect{}, func(m *pb.Connect) { t.address(sandbox.KindConnect, m.ContextData, m.Address) })
 	case pb.MessageType_MESSAGE_SYSCALL_BIND:
@@ -172,38 +180,47 @@ func (t *tracer) say(c *pb.ContextData, e sandbox.Event) {
 
 func (t *tracer) clone(m *pb.CloneInfo) {
 	child, parent := m.CreatedThreadGroupId, m.ContextData.GetThreadGroupId()
+	if child != int32(t.ours) {
+		t.alive++
+		t.most = max(t.most, t.alive)
+	}
 	if child == parent {
 		return // a thread
 	}
-	delete(t.execs, child) // numbers are used again
+	t.confirm(m.ContextData)
 	t.emit(sandbox.Event{Source: sandbox.SourceKernel, Kind: sandbox.KindStart, PID: int(child), Parent: int(parent)})
 }
 
 func (t *tracer) exec(m *pb.ExecveInfo) {
-	seen := t.execs[m.ContextData.GetThreadGroupId()]
-	seen.decoded++
-	t.count(m.ContextData.GetThreadGroupId(), seen)
+	pid := m.ContextData.GetThreadGroupId()
+	if n := t.execs[pid]; n > 1 {
+		t.execs[pid] = n - 1
+	} else {
+		delete(t.execs, pid)
+	}
 	args, cut := keep(m.Argv)
 	t.say(m.ContextData, sandbox.Event{Kind: sandbox.KindExec, Path: m.BinaryPath, Args: args, Cut: cut})
 }
 
-func (t *tracer) count(pid int32, seen execSeen) {
-	if t.execs == nil {
-		t.execs = map[int32]execSeen{}
-	}
-	t.execs[pid] = seen
-}
-
-// confirm emits an exec without path and arguments for each that was seen by number only: its strings could not be sent. A message with
-// strings comes before the one with the number of the same call.
+// confirm emits an exec without path and arguments for each of a process that was seen by number only: its strings could not be sent.
+// The message with the number comes first, and between it and the one with the strings nothing else of the process.
 func (t *tracer) confirm(c *pb.ContextData) {
 	pid := c.GetThreadGroupId()
-	seen := t.execs[pid]
-	if seen.numbered++; seen.numbered > seen.decoded {
-		seen.decoded = seen.numbered
-		t.say(c, sandbox.Event{Kind: sandbox.KindExec, Cut: true})
+	n := t.execs[pid]
+	if n == 0 {
+		return
 	}
-	t.count(pid, seen)
+	delete(t.execs, pid)
+	for range n {
+		t.say(&pb.ContextData{ThreadGroupId: pid}, sandbox.Event{Kind: sandbox.KindExec, Cut: true})
+	}
+}
+
+// end emits what is known of execs that were under way when the box ended.
+func (t *tracer) end() {
+	for _, pid := range slices.Sorted(maps.Keys(t.execs)) {
+		t.confirm(&pb.ContextData{ThreadGroupId: pid})
+	}
 }
 
 // keep returns the head of an argument vector.
@@ -220,7 +237,7 @@ func keep(args []string) (kept []string, cut bool) {
 }
 
 func (t *tracer) exit(m *pb.ExitNotifyParentInfo) {
-	delete(t.execs, m.ContextData.GetThreadGroupId())
+	t.confirm(m.ContextData)
 	status := unix.WaitStatus(m.ExitStatus)
 	code := status.ExitStatus()
 	if status.Signaled() {
@@ -230,6 +247,7 @@ func (t *tracer) exit(m *pb.ExitNotifyParentInfo) {
 }
 
 func (t *tracer) address(kind sandbox.Kind, c *pb.ContextData, b []byte) {
+	t.confirm(c)
 	if a := address(b); a != "" {
 		t.say(c, sandbox.Event{Kind: kind, Addr: a})
 	}
@@ -260,6 +278,7 @@ func address(b []byte) string {
 }
 
 func (t *tracer) open(m *pb.Open) {
+	t.confirm(m.ContextData)
 	p := m.Pathname
 	if !path.IsAbs(p) {
 		dir := m.FdPath
@@ -291,10 +310,14 @@ func openFlags(f uint32) string {
 func (t *tracer) raw(m *pb.Syscall) {
 	if m.Sysno == unix.SYS_EXECVE || m.Sysno == unix.SYS_EXECVEAT {
 		if m.Exit != nil && m.Exit.Errorno == 0 {
-			t.confirm(m.ContextData)
+			if t.execs == nil {
+				t.execs = map[int32]int{}
+			}
+			t.execs[m.ContextData.GetThreadGroupId()]++
 		}
 		return
 	}
+	t.confirm(m.ContextData)
 	call, ok := callOf(m.Sysno)
 	if !ok {
 		t.say(m.ContextData, sandbox.Event{Kind: sandbox.KindCall, Call: strconv.FormatUint(m.Sysno, 10)})

@@ -53,8 +53,8 @@ func TestTrace(t *testing.T) {
 		packed(t, pb.MessageType_MESSAGE_CONTAINER_START, 0, &pb.Start{Args: []string{"init"}}),
 		packed(t, pb.MessageType_MESSAGE_SENTRY_CLONE, 0, &pb.CloneInfo{ContextData: who(1, 0), CreatedThreadGroupId: 1, CreatedThreadId: 2}),
 		packed(t, pb.MessageType_MESSAGE_SENTRY_CLONE, 0, &pb.CloneInfo{ContextData: who(1, 0), CreatedThreadGroupId: 7}),
-		packed(t, pb.MessageType_MESSAGE_SENTRY_EXEC, 0, &pb.ExecveInfo{ContextData: who(7, 1), BinaryPath: "/bin/sh", Argv: []string{"sh", "-c", "id"}}),
 		packed(t, pb.MessageType_MESSAGE_SYSCALL_RAW, 0, done(raw(7, unix.SYS_EXECVE))),
+		packed(t, pb.MessageType_MESSAGE_SENTRY_EXEC, 0, &pb.ExecveInfo{ContextData: who(7, 1), BinaryPath: "/bin/sh", Argv: []string{"sh", "-c", "id"}}),
 		packed(t, pb.MessageType_MESSAGE_SYSCALL_RAW, 0, done(raw(7, unix.SYS_EXECVE))), // arguments that could not be sent
 		packed(t, pb.MessageType_MESSAGE_SYSCALL_CONNECT, 0, &pb.Connect{ContextData: who(7, 0), Address: inet}),
 		packed(t, pb.MessageType_MESSAGE_SYSCALL_CONNECT, 0, &pb.Connect{ContextData: who(7, 0), Address: []byte("\x01\x00/run/x.sock\x00junk")}),
