@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/donapi/donapi/internal/confine"
-	"github.com/donapi/donapi/internal/sandbox/namespaces"
+	"github.com/donapi/donapi/internal/sandbox/tier"
 	"github.com/donapi/donapi/internal/scan"
 	"github.com/donapi/donapi/knowledge"
 )
@@ -28,12 +28,12 @@ const (
 )
 
 func main() {
-	namespaces.Main() // the first process of a box is this program too
 	os.Exit(run())
 }
 
 // run is main with its exit code, so that tests can call it as a command.
 func run() int {
+	tier.Main()
 	if confine.IsChild() {
 		return child()
 	}
@@ -94,7 +94,7 @@ the values go. It runs wholly on this machine, executes nothing of a package, an
 	root.SetErr(a.err)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.scan(), a.sequences(), a.reconstruct(), a.diff(), a.kb(), a.explain(), a.serve(), a.eval(), a.train(), a.version())
+	root.AddCommand(a.scan(), a.sequences(), a.reconstruct(), a.diff(), a.kb(), a.explain(), a.serve(), a.eval(), a.train(), a.doctor(), a.version())
 	err := root.ExecuteContext(ctx)
 	switch {
 	case ctx.Err() != nil && err == nil && a.served:

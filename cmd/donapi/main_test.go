@@ -21,11 +21,11 @@ import (
 
 	"github.com/donapi/donapi/internal/confine"
 	"github.com/donapi/donapi/internal/registry/registrytest"
-	"github.com/donapi/donapi/internal/sandbox/namespaces"
+	"github.com/donapi/donapi/internal/sandbox/tier"
 )
 
 func TestMain(m *testing.M) {
-	namespaces.Main()
+	tier.Main()
 	if confine.IsChild() { // the test binary stands in for the program, and so for its confined processes
 		os.Exit(child())
 	}
