@@ -35,7 +35,7 @@ type nodeFound struct {
 }
 
 func (a *app) doctor() *cobra.Command {
-	var format string
+	var format, runsc string
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "say what donapi can do on this machine, and what is missing",
@@ -49,15 +49,16 @@ It exits with 1 where packages cannot be executed with the default isolation.`,
 			if format != "text" && format != "json" {
 				return usageError{fmt.Errorf("--format: unknown format %q: want text or json", format)}
 			}
-			return a.examine(cmd.Context(), format == "json")
+			return a.examine(cmd.Context(), runsc, format == "json")
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	cmd.Flags().StringVar(&runsc, "runsc", "", "gVisor's program, which the strong tier needs, where it is not found by itself")
 	return cmd
 }
 
-func (a *app) examine(ctx context.Context, asJSON bool) error {
-	d, err := tier.Diagnose(ctx, tier.Makers(), nil)
+func (a *app) examine(ctx context.Context, runsc string, asJSON bool) error {
+	d, err := tier.Diagnose(ctx, tier.Makers(runsc), nil)
 	if err != nil {
 		return err
 	}

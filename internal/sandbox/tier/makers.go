@@ -5,11 +5,13 @@ import (
 
 	"github.com/donapi/donapi/internal/sandbox"
 	"github.com/donapi/donapi/internal/sandbox/namespaces"
+	"github.com/donapi/donapi/internal/sandbox/strong"
 )
 
-// Makers are the tiers of this build.
-func Makers() []Maker {
+// Makers are the tiers of this build. runsc is the path of gVisor's program, empty for the one that is found.
+func Makers(runsc string) []Maker {
 	return []Maker{
+		{sandbox.Strong, func(ctx context.Context) (sandbox.Box, error) { return made(strong.New(ctx, runsc)) }},
 		{sandbox.Namespaces, func(ctx context.Context) (sandbox.Box, error) { return made(namespaces.New(ctx)) }},
 	}
 }

@@ -327,9 +327,9 @@ func TestDiagnose(t *testing.T) {
 
 // TestThisMachine tries the tiers of this build, of which none may fail without a reason.
 func TestThisMachine(t *testing.T) {
-	for _, m := range Makers() {
+	for _, m := range Makers("") {
 		t.Run(string(m.Tier), func(t *testing.T) {
-			b, err := try(t.Context(), m.Tier, Makers())
+			b, err := try(t.Context(), m.Tier, Makers(""))
 			if err != nil {
 				missing, detail, fix := thisMachine().explain(m.Tier, err)
 				t.Skipf("does not work here: %s (%s), fix: %s", missing, detail, fix)
