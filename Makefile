@@ -6,7 +6,7 @@ FUZZTIME ?= 1m
 CORPUS ?=
 CLUSTERS ?=
 
-.PHONY: build runsc test lint vuln fuzz bench bench-twenty eval train
+.PHONY: build runsc test lint vuln fuzz bench bench-twenty bench-store eval train
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/donapi ./cmd/donapi
@@ -36,6 +36,12 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# A store of ten million versions in SQLite, built into build/ once (about ten minutes and 13 GB), and how long questions to it take.
+STORE_VERSIONS ?= 10000000
+bench-store:
+	@mkdir -p build
+	DONAPI_LARGE_STORE=$(CURDIR)/build/store-$(STORE_VERSIONS).db DONAPI_LARGE_VERSIONS=$(STORE_VERSIONS) $(GO) test ./internal/store -run '^$$' -bench Large -timeout 2h
 
 # Measures recall and false alarms on labelled packages: make eval CORPUS=folder [CLUSTERS=file.tsv]
 eval:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,8 +20,8 @@ const (
 	Damaged   = "damaged"   // the object is missing, or does not hold the bytes
 )
 
-// ErrCondemned is returned to who wrote a blob so slowly that it was collected meanwhile: the bytes are to be written again.
-var ErrCondemned = errors.New("the blob was collected while it was written")
+// ErrCondemned is returned to who put a blob and waited so long that it was collected meanwhile: the bytes are to be put again.
+var ErrCondemned = errors.New("the blob was collected before it was needed")
 
 // Blob is what is known of bytes that were ever kept.
 type Blob struct {
@@ -78,6 +79,9 @@ func (tx *Tx) write(ctx context.Context, digest string, size int64, until, at ti
 	}
 	_, err := tx.query.GetBlob(ctx, digest)
 	fresh := errors.Is(found(err), ErrNotFound)
+	if err != nil && !fresh {
+		return Lease{}, Blob{}, err
+	}
 	if err := tx.query.StartBlob(ctx, db.StartBlobParams{Digest: digest, Size: size}); err != nil {
 		return Lease{}, Blob{}, err
 	}
@@ -128,18 +132,22 @@ func (tx *Tx) lease(ctx context.Context, b db.Blob, until time.Time) (Lease, err
 }
 
 // Keep says that the object of a leased blob is there, with as many bytes as stored says. It is ErrCondemned when the blob was collected
-// since it was leased. Who needs the blob must be recorded in the same transaction, and the lease released not before it.
+// since it was leased.
 func (tx *Tx) Keep(ctx context.Context, l Lease, stored int64, encoding string, at time.Time) error {
 	b, err := tx.query.LockBlob(ctx, l.Digest)
 	if err == nil && (b.Generation != l.Generation || b.State != Writing && b.State != Kept) {
 		err = ErrCondemned
 	}
+	if err == nil && b.State == Kept {
+		stored, encoding = b.Stored, b.Encoding // another writer was faster; to the policy the blob is new again
+	}
+	if err == nil {
+		err = tx.query.SetBlobKept(ctx, db.SetBlobKeptParams{Digest: l.Digest, Stored: stored, Encoding: encoding, KeptAt: millis(at)})
+	}
 	if err == nil && b.State == Writing {
 		next := b
-		next.State, next.Stored, next.Encoding = Kept, stored, encoding
-		if err = tx.query.SetBlobKept(ctx, db.SetBlobKeptParams{Digest: l.Digest, Stored: stored, Encoding: encoding, KeptAt: millis(at)}); err == nil {
-			err = tx.blob(ctx, b, next, "", at)
-		}
+		next.State, next.Stored = Kept, stored
+		err = tx.blob(ctx, b, next, "", at)
 	}
 	if err != nil {
 		return fmt.Errorf("keep blob %s: %w", l.Digest, found(err))
@@ -164,11 +172,15 @@ func (tx *Tx) Release(ctx context.Context, l Lease) error {
 	return nil
 }
 
-// Condemn takes a blob from everybody before its object is deleted. It is false when the blob is pinned, leased, or needed: by a version
-// that was removed, is not judged yet, or is suspicious or malicious; as bytes that a version had beside its own; as the document
-// that a package has now, or any of one that was removed.
-func (tx *Tx) Condemn(ctx context.Context, digest, why string, at time.Time) (Blob, bool, error) {
+// Condemn takes a blob from everybody before its object is deleted. It is false when the blob was put again since it was read, or is
+// pinned, leased, or needed: by a version that was removed, is not judged yet, or is suspicious or malicious; as bytes that a version had
+// beside its own; as the document that a package has now, or any of one that was removed.
+func (tx *Tx) Condemn(ctx context.Context, c Blob, why string, at time.Time) (Blob, bool, error) {
+	digest := c.Digest
 	b, err := tx.query.LockBlob(ctx, digest)
+	if err == nil && (b.Generation != c.Generation || b.KeptAt != millis(c.KeptAt)) {
+		return blobOf(b), false, nil
+	}
 	if err == nil && b.State == Condemned {
 		return blobOf(b), true, nil
 	}
@@ -213,13 +225,41 @@ func (tx *Tx) Collect(ctx context.Context, c Blob, at time.Time) error {
 // Damage says that the object of a blob is missing or holds other bytes. Nothing changes when the blob was written again since.
 func (tx *Tx) Damage(ctx context.Context, d Blob, why string, at time.Time) error {
 	b, err := tx.query.LockBlob(ctx, d.Digest)
-	if err == nil && b.State == Kept && b.Generation == d.Generation {
+	if err == nil && (b.State == Kept || b.State == Writing) && b.Generation == d.Generation {
 		next := b
 		next.State = Damaged
 		err = tx.become(ctx, b, next, why, at)
 	}
 	if err != nil {
 		return fmt.Errorf("damage of blob %s: %w", d.Digest, found(err))
+	}
+	return nil
+}
+
+// Repair says that the object of a damaged blob is there again, and whole.
+func (tx *Tx) Repair(ctx context.Context, r Blob, at time.Time) error {
+	b, err := tx.query.LockBlob(ctx, r.Digest)
+	if err == nil && b.State == Damaged && b.Generation == r.Generation {
+		next := b
+		next.State = Kept
+		err = tx.become(ctx, b, next, "found whole again", at)
+	}
+	if err != nil {
+		return fmt.Errorf("repair of blob %s: %w", r.Digest, found(err))
+	}
+	return nil
+}
+
+// has says no when a blob that is about to be needed is not kept. What never was in the cache is somebody else's matter.
+func (tx *Tx) has(ctx context.Context, digest string) error {
+	b, err := tx.query.GetBlob(ctx, digest)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case b.State != Kept:
+		return fmt.Errorf("blob %s is %s: %w", digest, b.State, ErrCondemned)
 	}
 	return nil
 }

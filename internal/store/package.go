@@ -100,6 +100,9 @@ func (tx *Tx) sync(ctx context.Context, id int64, d Document, tags map[string]st
 	if err != nil {
 		return found(err)
 	}
+	if err := tx.has(ctx, d.Blob); err != nil {
+		return err
+	}
 	at := millis(d.At)
 	if p.Document != d.Blob || p.Rev != d.Rev || p.State != d.State || p.Problem != d.Problem {
 		if err := tx.query.AddDocument(ctx, db.AddDocumentParams{PackageID: id, Blob: d.Blob, Rev: d.Rev, Etag: d.ETag, State: d.State,

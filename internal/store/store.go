@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,9 @@ var migrations embed.FS
 
 // ErrNotFound is returned for what the store does not hold.
 var ErrNotFound = errors.New("not in the store")
+
+// ErrBusy is returned for a transaction that others kept out of the way again and again. It changed nothing.
+var ErrBusy = errors.New("other transactions were in the way")
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
@@ -197,10 +201,10 @@ func (s *Store) Update(ctx context.Context, change func(*Tx) error) error {
 		select {
 		case <-ctx.Done():
 			return errors.Join(err, ctx.Err())
-		case <-time.After(time.Millisecond << i):
+		case <-time.After(time.Millisecond<<i + rand.N(time.Millisecond<<i)): // not all at the same time again
 		}
 	}
-	return fmt.Errorf("after %d attempts: %w", attempts, err)
+	return fmt.Errorf("%w, %d times: %w", ErrBusy, attempts, err)
 }
 
 func (s *Store) once(ctx context.Context, change func(*Tx) error) error {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestContract(t *testing.T) {
 		run  func(*testing.T, *Store)
 	}{
 		{"migrations", testMigrations}, {"cursor", testCursor}, {"rollback", testRollback}, {"contention", testContention},
-		{"history", testHistory}, {"verdicts", testVerdicts}, {"search", testSearch}, {"budget", testBudget}, {"coverage", testCoverage},
+		{"history", testHistory}, {"verdicts", testVerdicts}, {"search", testSearch}, {"searches", testSearches}, {"budget", testBudget}, {"coverage", testCoverage},
 		{"documents", testDocuments}, {"replaced", testReplaced}, {"blobs", testBlobs}, {"tallies", testTallies},
 	}
 	suite := func(t *testing.T, address func(testing.TB) string) {
@@ -365,6 +366,68 @@ func testSearch(t *testing.T, s *Store) {
 	}
 }
 
+// testSearches compares searches made at random with what they must find.
+func testSearches(t *testing.T, s *Store) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	levels := []string{"clear", "suspicious", "malicious"}
+	type judged struct {
+		Hit
+		facts []Fact
+	}
+	var all []judged // newest first
+	for i := range 80 {
+		name := fmt.Sprintf("p%d", rnd.IntN(5))
+		h := Hit{Name: name, Version: fmt.Sprintf("1.%d.0", i), Level: levels[rnd.IntN(3)], At: start.Add(time.Duration(i*20+rnd.IntN(30)) * time.Minute)}
+		var facts []Fact
+		for range rnd.IntN(4) {
+			if f := (Fact{[]string{"api", "host"}[rnd.IntN(2)], fmt.Sprint(rnd.IntN(4))}); !slices.Contains(facts, f) {
+				facts = append(facts, f)
+			}
+		}
+		h.Verdict = judge(t, s, fetched(t, s, announced(t, s, name), h.Version), h.Level, "k", h.At, facts...)
+		all = slices.Insert(all, 0, judged{h, facts})
+	}
+	for range 150 {
+		q := Search{Limit: 1 + rnd.IntN(60)}
+		if rnd.IntN(3) == 0 {
+			q.Name = fmt.Sprintf("p%d", rnd.IntN(6))
+		}
+		if rnd.IntN(2) == 0 {
+			q.Level = levels[rnd.IntN(3)]
+		}
+		for range rnd.IntN(3) {
+			q.Facts = append(q.Facts, Fact{[]string{"api", "host"}[rnd.IntN(2)], fmt.Sprint(rnd.IntN(5))})
+		}
+		if rnd.IntN(2) == 0 {
+			q.From = start.Add(time.Duration(rnd.IntN(30)-2) * time.Hour)
+		}
+		if rnd.IntN(2) == 0 {
+			q.Before = start.Add(time.Duration(rnd.IntN(30)) * time.Hour)
+		}
+		if rnd.IntN(3) == 0 {
+			q.OlderThan = all[rnd.IntN(len(all))].Verdict
+		}
+		var want []Hit
+		for _, j := range all {
+			ok := (q.Name == "" || j.Name == q.Name) && (q.Level == "" || j.Level == q.Level) && (q.From.IsZero() || !j.At.Before(q.From)) &&
+				(q.Before.IsZero() || j.At.Before(q.Before)) && (q.OlderThan == 0 || j.Verdict < q.OlderThan)
+			for _, f := range q.Facts {
+				ok = ok && slices.Contains(j.facts, f)
+			}
+			if ok && len(want) < q.Limit {
+				want = append(want, j.Hit)
+			}
+		}
+		got, err := s.Search(t.Context(), q)
+		if err != nil {
+			t.Fatalf("%+v: %v", q, err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%+v: %s", q, d)
+		}
+	}
+}
+
 func testBudget(t *testing.T, s *Store) {
 	var got []bool
 	for _, at := range []time.Time{start, start, start, start.AddDate(0, 1, 0), start} {
@@ -500,9 +563,12 @@ func testBlobs(t *testing.T, s *Store) {
 	condemn := func(want bool, at time.Time) (b Blob) {
 		t.Helper()
 		update(t, s, func(ctx context.Context, tx *Tx) error {
+			now, err := s.Blob(ctx, digest)
+			if err != nil {
+				return err
+			}
 			var ok bool
-			var err error
-			if b, ok, err = tx.Condemn(ctx, digest, "age", at); ok != want {
+			if b, ok, err = tx.Condemn(ctx, now, "age", at); ok != want {
 				t.Errorf("condemned: %v, want %v", ok, want)
 			}
 			return err
@@ -554,6 +620,9 @@ func testBlobs(t *testing.T, s *Store) {
 	update(t, s, func(ctx context.Context, tx *Tx) error { return tx.Collect(ctx, again, start) })
 	if err := s.Update(t.Context(), func(tx *Tx) error { return tx.Keep(t.Context(), l, 7, "", start) }); !errors.Is(err, ErrCondemned) {
 		t.Errorf("kept too late: %v", err)
+	}
+	if err := s.Update(t.Context(), func(tx *Tx) error { return tx.Fetched(t.Context(), v.ID, digest, 10, 0, start) }); !errors.Is(err, ErrCondemned) {
+		t.Errorf("needed a tombstone: %v", err)
 	}
 	if err := s.Update(t.Context(), func(tx *Tx) error { return tx.Pin(t.Context(), digest, "analyst", "", start) }); !errors.Is(err, ErrNotFound) {
 		t.Errorf("pinned a tombstone: %v", err)

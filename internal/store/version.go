@@ -144,9 +144,12 @@ func (tx *Tx) See(ctx context.Context, v Version) (Version, bool, error) {
 	return versionOf(row), true, nil
 }
 
-// Fetched records that the bytes of a version are kept as blob.
+// Fetched records that the bytes of a version are kept as blob. It is ErrCondemned when the cache has collected them already.
 func (tx *Tx) Fetched(ctx context.Context, id int64, blob string, size int64, took time.Duration, at time.Time) error {
 	v, err := tx.stage(ctx, id, Fetched, "")
+	if err == nil {
+		err = tx.has(ctx, blob)
+	}
 	if err == nil {
 		err = tx.query.SetFetched(ctx, db.SetFetchedParams{ID: id, Blob: blob, Size: size, FetchedAt: millis(at), FetchMs: took.Milliseconds()})
 	}
@@ -229,6 +232,9 @@ func (tx *Tx) Replace(ctx context.Context, id int64, v Version, at time.Time) er
 // Mismatch records that what the registry sent for a version is not what its document promises. The bytes are kept as blob.
 func (tx *Tx) Mismatch(ctx context.Context, id int64, blob string, size int64, at time.Time) error {
 	v, err := tx.query.LockVersion(ctx, id)
+	if err == nil {
+		err = tx.has(ctx, blob)
+	}
 	if err == nil {
 		err = tx.query.AddOtherBytes(ctx, db.AddOtherBytesParams{VersionID: id, Why: "mismatch", Blob: blob, Size: size,
 			Integrity: v.Integrity, Tarball: v.Tarball, PublishedAt: v.PublishedAt, At: millis(at)})

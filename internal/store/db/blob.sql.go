@@ -282,7 +282,7 @@ SELECT CAST(EXISTS (SELECT 1 FROM versions v WHERE v.blob = $1 AND v.blob <> ''
     AND (v.state = 'removed' OR v.stage IN ('seen', 'fetched', 'failed') OR v.level IN ('suspicious', 'malicious')))
   OR EXISTS (SELECT 1 FROM other_bytes o WHERE o.blob = $1 AND o.blob <> '')
   OR EXISTS (SELECT 1 FROM documents d JOIN packages p ON p.id = d.package_id WHERE d.blob = $1 AND d.blob <> ''
-    AND (p.document = d.blob OR p.state NOT IN ('announced', 'normal', 'odd')))
+    AND (p.document = d.blob OR p.state NOT IN ('announced', 'normal')))
   OR EXISTS (SELECT 1 FROM leases l WHERE l.digest = $1 AND l.ends_at > $2) AS BOOLEAN) AS needed
 `
 

@@ -64,5 +64,5 @@ SELECT CAST(EXISTS (SELECT 1 FROM versions v WHERE v.blob = sqlc.arg(blob) AND v
     AND (v.state = 'removed' OR v.stage IN ('seen', 'fetched', 'failed') OR v.level IN ('suspicious', 'malicious')))
   OR EXISTS (SELECT 1 FROM other_bytes o WHERE o.blob = sqlc.arg(blob) AND o.blob <> '')
   OR EXISTS (SELECT 1 FROM documents d JOIN packages p ON p.id = d.package_id WHERE d.blob = sqlc.arg(blob) AND d.blob <> ''
-    AND (p.document = d.blob OR p.state NOT IN ('announced', 'normal', 'odd')))
+    AND (p.document = d.blob OR p.state NOT IN ('announced', 'normal')))
   OR EXISTS (SELECT 1 FROM leases l WHERE l.digest = sqlc.arg(blob) AND l.ends_at > sqlc.arg(at)) AS BOOLEAN) AS needed;
