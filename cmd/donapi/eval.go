@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/donapi/donapi/internal/cluster"
 	"github.com/donapi/donapi/internal/eval"
 	"github.com/donapi/donapi/internal/scan"
 	"github.com/donapi/donapi/knowledge"
@@ -31,7 +33,8 @@ packages, by stage, category and size, the cost of each stage, and every error w
 
 A CORPUS is a folder with the folders malicious and benign, each package below them a folder or a tarball; or a TSV file with the
 columns path, label (malicious, benign) and, optional, cluster. Nothing of a package is executed. A malicious package that could not
-be analysed counts as missed. The split into the parts tune (two thirds) and check follows clusters, so that near copies never lie on
+be analysed counts as missed. Near copies are in one cluster: by --clusters, by the column of the TSV, or else by their code, as donapi
+cluster finds them. The split into the parts tune (two thirds) and check follows clusters, so that near copies never lie on
 both sides.`,
 		Example: `  donapi eval ./corpus --clusters clusters.tsv
   donapi eval ./corpus --stages --format html --output accuracy.html
@@ -58,6 +61,11 @@ both sides.`,
 			samples, err := eval.Read(args[0], clusters)
 			if err != nil {
 				return err
+			}
+			if clusters == "" {
+				if err := f.clusterByCode(cmd.Context(), samples); err != nil {
+					return err
+				}
 			}
 			switch p := eval.Part(part); p {
 			case "":
@@ -107,7 +115,7 @@ both sides.`,
 	f.classifierFlag(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "output: text, json, or html for a page with charts")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to `FILE` instead of standard output")
-	cmd.Flags().StringVar(&clusters, "clusters", "", "TSV `FILE` with the columns package and cluster")
+	cmd.Flags().StringVar(&clusters, "clusters", "", "TSV `FILE` with the columns package and cluster; without it malicious packages are clustered by their code")
 	cmd.Flags().StringVar(&part, "part", "", "only this `PART` of the split: tune, check")
 	cmd.Flags().StringSliceVar(&without, "without", nil, "judge as if this `STAGE` had not run: "+strings.Join(scan.Groups, ", "))
 	cmd.Flags().BoolVar(&stages, "stages", false, "score each stage alone, and everything without it, too")
@@ -116,6 +124,22 @@ both sides.`,
 	cmd.Flags().IntVar(&jobs, "jobs", runtime.GOMAXPROCS(0), "packages analysed at the same time")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "no progress")
 	return cmd
+}
+
+// clusterByCode finds the near copies among malicious samples.
+func (f *fetching) clusterByCode(ctx context.Context, samples []eval.Sample) error {
+	p, done, err := f.printer()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return eval.Cluster(ctx, samples, func(ctx context.Context, s eval.Sample) (cluster.Print, error) {
+		sub, err := load(s)
+		if err != nil {
+			return cluster.Print{}, err
+		}
+		return p.Print(ctx, sub)
+	})
 }
 
 // load reads one sample of a corpus.

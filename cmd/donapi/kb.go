@@ -22,6 +22,9 @@ func (a *app) kb() *cobra.Command {
 	cmd.AddCommand(
 		a.kbListCommand(),
 		a.kbNames(),
+		a.kbRecord(),
+		a.kbNovel(),
+		a.kbLearn(),
 		&cobra.Command{Use: "show ID", Short: "show a behaviour or an API", Args: exactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.show(args[0]) }},
 		&cobra.Command{Use: "match FILE", Short: "match a trace, as sequences prints it, against the behaviours", Args: exactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return a.kbMatch(args[0]) }},
 	)

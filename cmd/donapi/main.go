@@ -94,7 +94,7 @@ the values go. It runs wholly on this machine, executes nothing of a package, an
 	root.SetErr(a.err)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.scan(), a.sequences(), a.reconstruct(), a.diff(), a.kb(), a.explain(), a.serve(), a.eval(), a.train(), a.doctor(), a.version())
+	root.AddCommand(a.scan(), a.sequences(), a.reconstruct(), a.diff(), a.kb(), a.explain(), a.serve(), a.cluster(), a.eval(), a.train(), a.doctor(), a.version())
 	err := root.ExecuteContext(ctx)
 	switch {
 	case ctx.Err() != nil && err == nil && a.served:

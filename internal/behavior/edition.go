@@ -125,6 +125,9 @@ func (e *Edition) spelling(name string, names map[string]string) string {
 	return name
 }
 
+// Has reports that the edition gives an API, by its canonical name, a behaviour.
+func (e *Edition) Has(api string) bool { return len(e.byAPI[api]) > 0 }
+
 // Behaviours lists the subtypes that a call shows.
 func (e *Edition) Behaviours(c *callseq.Call) []string {
 	var out []string

@@ -66,25 +66,45 @@ func (b *Base) loadBehaviors(fsys fs.FS) error {
 		if err != nil {
 			return err
 		}
-		dec := yaml.NewDecoder(strings.NewReader(string(data)))
-		dec.KnownFields(true)
-		var x Behavior
-		if err := dec.Decode(&x); err != nil {
-			return fmt.Errorf("%s: %w", p, err)
-		}
-		x.File = p
-		if err := x.check(p); err != nil {
+		x, err := parseBehavior(p, data)
+		if err != nil {
 			return err
 		}
-		if b.byID[x.ID] != nil {
-			return fmt.Errorf("%s: %s is described twice", p, x.ID)
-		}
-		b.byID[x.ID] = &x
-		b.Behaviors = append(b.Behaviors, &x)
-		return nil
+		return b.addBehavior(x)
 	})
 	slices.SortFunc(b.Behaviors, func(x, y *Behavior) int { return strings.Compare(x.ID, y.ID) })
 	return err
+}
+
+func parseBehavior(p string, data []byte) (*Behavior, error) {
+	dec := yaml.NewDecoder(strings.NewReader(string(data)))
+	dec.KnownFields(true)
+	x := &Behavior{}
+	if err := dec.Decode(x); err != nil {
+		return nil, fmt.Errorf("%s: %w", p, err)
+	}
+	x.File = p
+	return x, x.check(p)
+}
+
+func (b *Base) addBehavior(x *Behavior) error {
+	if b.byID[x.ID] != nil {
+		return fmt.Errorf("%s: %s is described twice", x.File, x.ID)
+	}
+	b.byID[x.ID] = x
+	b.Behaviors = append(b.Behaviors, x)
+	return nil
+}
+
+// Only is the base with a single behaviour, read from the text of a file as behaviors/M1/name.yaml: to try it out.
+func (b *Base) Only(file string, data []byte) (*Base, error) {
+	x, err := parseBehavior(file, data)
+	if err != nil {
+		return nil, err
+	}
+	c := *b
+	c.Behaviors, c.byID = nil, map[string]*Behavior{}
+	return &c, c.addBehavior(x)
 }
 
 func (x *Behavior) check(p string) error {

@@ -20,6 +20,8 @@ type Sample struct {
 	Path      string // tarball or folder
 	Malicious bool
 	Cluster   string // near copies share one; a split never divides it
+
+	byName bool // nobody gave the cluster: it is the name
 }
 
 // Part of a nested split: thresholds are set on Tune and checked on Check.
@@ -43,7 +45,7 @@ func (s Sample) Part() Part {
 // Read lists the samples of a corpus in the order of their names. A folder holds the packages, as folders or tarballs, below
 // "malicious" and "benign". A TSV file has a header with the columns path (relative to the file), label (malicious or benign) and
 // optionally cluster. clusters may name another TSV with the columns package and cluster. A package without a cluster is in one with
-// the other versions of its name.
+// the other versions of its name; Cluster looks at the code instead.
 func Read(path, clusters string) ([]Sample, error) {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -61,13 +63,9 @@ func Read(path, clusters string) ([]Sample, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%s: no package found: a corpus has the folders malicious and benign, or is a TSV with path and label", path)
 	}
-	of := map[string]string{}
+	var of map[string]string
 	if clusters != "" {
-		err := rows(clusters, []string{"package", "cluster"}, func(_ int, cell func(string) string) error {
-			of[cell("package")] = cell("cluster")
-			return nil
-		})
-		if err != nil {
+		if of, err = ReadClusters(clusters); err != nil {
 			return nil, err
 		}
 	}
@@ -77,11 +75,21 @@ func Read(path, clusters string) ([]Sample, error) {
 			s.Cluster = c
 		}
 		if s.Cluster == "" {
-			s.Cluster = withoutVersion(s.Name)
+			s.Cluster, s.byName = withoutVersion(s.Name), true
 		}
 	}
 	slices.SortFunc(list, func(a, b Sample) int { return strings.Compare(a.Path, b.Path) })
 	return list, nil
+}
+
+// ReadClusters reads a TSV with the columns package and cluster: package -> cluster.
+func ReadClusters(file string) (map[string]string, error) {
+	of := map[string]string{}
+	err := rows(file, []string{"package", "cluster"}, func(_ int, cell func(string) string) error {
+		of[cell("package")] = cell("cluster")
+		return nil
+	})
+	return of, err
 }
 
 func readFolder(dir string) ([]Sample, error) {

@@ -28,7 +28,7 @@ var layers = []struct {
 	{"knowledge", false, []string{"knowledge"}},
 	{"views", false, []string{"internal/artifact", "internal/behavior", "internal/confine", "internal/npm/npmtest"}},
 	{"detector vocabulary", false, []string{"internal/detect"}},
-	{"stages", false, []string{"internal/registry", "internal/registry/*", "internal/reconstruct", "internal/static", "internal/shell", "internal/verdict", "internal/detect/*", "internal/report/*"}},
+	{"stages", false, []string{"internal/registry", "internal/registry/*", "internal/reconstruct", "internal/static", "internal/shell", "internal/verdict", "internal/novelty", "internal/cluster", "internal/detect/*", "internal/report/*"}},
 	{"execution", true, []string{"internal/dynamic", "internal/dynamic/*"}},
 	{"spine", false, []string{"internal/scan"}},
 	{"records", true, []string{"internal/store", "internal/store/*"}},

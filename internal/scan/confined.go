@@ -8,6 +8,7 @@ import (
 
 	"github.com/donapi/donapi/internal/artifact"
 	"github.com/donapi/donapi/internal/callseq"
+	"github.com/donapi/donapi/internal/cluster"
 	"github.com/donapi/donapi/internal/confine"
 	"github.com/donapi/donapi/internal/detect"
 	"github.com/donapi/donapi/internal/reconstruct"
@@ -34,6 +35,7 @@ type job struct {
 	Match   *Analysis                 `json:"match,omitempty"`
 	Trace   bool                      `json:"trace,omitempty"`   // hand the trace out
 	Merge   *reconstruct.MergeOptions `json:"merge,omitempty"`   // write the merged file instead
+	Print   bool                      `json:"print,omitempty"`   // make what packages are clustered by instead
 	Paper   bool                      `json:"paper,omitempty"`   // match the published edition too
 	Profile bool                      `json:"profile,omitempty"` // add the profile that versions are compared by
 }
@@ -62,6 +64,9 @@ func Handler(k *Knowledge) confine.Handler {
 					return nil, err
 				}
 				return json.Marshal(m)
+			}
+			if j.Print {
+				return json.Marshal(cluster.Of(a))
 			}
 			out = analyze(ctx, k, a, note)
 			if j.Profile {
