@@ -3,6 +3,9 @@ GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck
 FUZZTIME ?= 1m
 
+# The strong tier is tested where runsc is.
+RUNSC = $(if $(wildcard bin/runsc),DONAPI_RUNSC=$(CURDIR)/bin/runsc)
+
 CORPUS ?=
 CLUSTERS ?=
 
@@ -16,7 +19,7 @@ runsc:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/runsc gvisor.dev/gvisor/runsc
 
 test: lint
-	$(GO) test ./...
+	$(RUNSC) $(GO) test ./...
 	@$(MAKE) --no-print-directory vuln
 
 lint:

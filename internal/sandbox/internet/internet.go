@@ -109,13 +109,28 @@ func (i *Internet) Close() {
 	i.wg.Wait()
 }
 
-// quiesce waits a moment for flows that are in the middle of a message, and longer as long as packets arrive.
+// Settle waits until every connection has ended, or nothing arrives any more. It is for boxes whose own network stack outlives their
+// processes: what they sent last is still on its way then.
+func (i *Internet) Settle() {
+	i.mu.Lock()
+	d := i.device
+	i.mu.Unlock()
+	i.quiesce(d)
+}
+
+// quiesce waits a moment for flows that are in the middle of a message, and longer as long as packets arrive. Datagrams have no end that
+// could be waited for, before the end of all.
 func (i *Internet) quiesce(d *device) {
 	const step, patience, most = 5 * time.Millisecond, 20, 600 // steps
 	var read int64
 	for n, idle := 0, 0; n < most && idle < patience; n, idle = n+1, idle+1 {
 		i.mu.Lock()
-		flows := len(i.open)
+		flows := 0
+		for _, k := range i.open {
+			if k != datagrams || i.ending {
+				flows++
+			}
+		}
 		i.mu.Unlock()
 		if flows == 0 {
 			return

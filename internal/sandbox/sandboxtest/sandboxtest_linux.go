@@ -372,14 +372,6 @@ func (s suite) clock(t *testing.T) {
 	}
 }
 
-// isPath says whether an event is a call on a path. The strong tier knows only the names of such calls.
-func (s suite) isPath(e sandbox.Event, kind sandbox.Kind, p string) bool {
-	if s.box.Tier() == sandbox.Strong {
-		return e.Kind == sandbox.KindCall && strings.HasPrefix(e.Call, string(kind))
-	}
-	return e.Kind == kind && e.Path == p
-}
-
 // opens asks that opened files are seen when they are asked for, and only then.
 func (s suite) opens(t *testing.T) {
 	sp := sandbox.Spec{Argv: []string{"sh", "-c", "echo x > made; cat < made; mkdir sub; rm made"}, Opens: true}
@@ -389,12 +381,12 @@ func (s suite) opens(t *testing.T) {
 		})
 	}
 	r := s.run(t, sp)
-	if !opened(r, "wct") || !opened(r, "r") || !r.has(func(e sandbox.Event) bool { return s.isPath(e, sandbox.KindMkdir, "/work/sub") }) {
+	if !opened(r, "wct") || !opened(r, "r") || !r.has(func(e sandbox.Event) bool { return e.Kind == sandbox.KindMkdir && e.Path == "/work/sub" }) {
 		t.Errorf("not all was seen: %+v", r.events)
 	}
 	sp.Opens = false
 	r = s.run(t, sp)
-	if len(r.of(sandbox.KindOpen)) > 0 || !r.has(func(e sandbox.Event) bool { return s.isPath(e, sandbox.KindUnlink, "/work/made") }) {
+	if len(r.of(sandbox.KindOpen)) > 0 || !r.has(func(e sandbox.Event) bool { return e.Kind == sandbox.KindUnlink && e.Path == "/work/made" }) {
 		t.Errorf("%+v", r.events)
 	}
 }
@@ -1010,7 +1002,7 @@ func (s suite) node(t *testing.T) {
 			return e.Kind == sandbox.KindExec && slices.Contains(e.Args, "console.log('child', 1)")
 		},
 		"the request": func(e sandbox.Event) bool { return e.Kind == sandbox.KindHTTP && e.Host == "api.example" },
-		"the removal": func(e sandbox.Event) bool { return s.isPath(e, sandbox.KindUnlink, "/work/gone.txt") },
+		"the removal": func(e sandbox.Event) bool { return e.Kind == sandbox.KindUnlink && e.Path == "/work/gone.txt" },
 	} {
 		if !r.has(is) {
 			t.Errorf("%s was not seen", what)

@@ -27,6 +27,8 @@ type builder struct {
 	mounts  []source
 	channel source
 	held    *os.File // the file system of the writable folders
+	closed  closed
+	hidden  []string // where overlays were made, until the mounts are in their places
 	covers  int
 }
 
@@ -98,6 +100,9 @@ func (b *builder) enter() error {
 			return err
 		}
 		b.mounts = append(b.mounts, s)
+	}
+	if b.closed, err = readClosed(); err != nil {
+		return fmt.Errorf("list of closed files: %w", err)
 	}
 	if b.plan.Channel != "" {
 		if b.channel, err = open(innerChannel); err != nil {
@@ -336,14 +341,42 @@ func (b *builder) cover(f sandbox.File) error {
 	if err := b.bind(s, f.Path); err != nil {
 		return err
 	}
-	if err := unix.Mount("", f.Path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
+	if err := b.protect(f.Path); err != nil {
 		return fmt.Errorf("%s: %w", f.Path, err)
 	}
 	return os.Remove(hidden)
 }
 
+// show puts the mount of a number at its place.
+func (b *builder) show(i int, at string) error {
+	s := b.mounts[i]
+	if list := b.closed[i]; len(list) > 0 {
+		opened, err := b.open(s, list)
+		if err != nil {
+			return err
+		}
+		unix.Close(s.fd)
+		s = opened
+	}
+	err := b.bind(s, at)
+	if err == nil && !s.dir && len(b.closed[i]) > 0 { // a copy
+		err = b.protect(at)
+	}
+	return err
+}
+
+// protect makes a mount read-only.
+func (b *builder) protect(at string) error {
+	return unix.Mount("", at, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
+}
+
 // close makes the root read-only.
 func (b *builder) close() error {
+	for _, dir := range b.hidden {
+		if err := errors.Join(unix.Unmount(dir+"/merged", unix.MNT_DETACH), unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir)); err != nil {
+			return fmt.Errorf("unmount %s: %w", dir, err)
+		}
+	}
 	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID, ""); err != nil {
 		return fmt.Errorf("make the root read-only: %w", err)
 	}

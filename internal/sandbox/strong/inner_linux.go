@@ -36,6 +36,7 @@ const (
 	tellGo    = 'g' // start the program
 	tellStop  = 's' // end every process of the box and come to the end
 	tellUsage = 'u' // report what is used
+	tellEnd   = 'e' // the network has come to rest
 )
 
 // innerMain is the life of the first process in gVisor.
@@ -46,11 +47,17 @@ func innerMain() {
 	debug.SetGCPercent(-1)
 	unix.CloseOnExec(fdInnerIn)
 	unix.CloseOnExec(fdInnerOut)
-	i := &inner{out: os.NewFile(fdInnerOut, "report"), stop: make(chan struct{})}
+	i := &inner{out: os.NewFile(fdInnerOut, "report"), stop: make(chan struct{}), end: make(chan struct{})}
 	if err := i.run(); err != nil {
 		i.report(repError, []byte(err.Error()))
+		os.Exit(0)
 	}
 	i.report(repDone, nil)
+	// gVisor ends with us, and with it what its network stack has still to send.
+	select {
+	case <-i.end:
+	case <-time.After(stopping):
+	}
 	os.Exit(0)
 }
 
@@ -59,6 +66,7 @@ type inner struct {
 	plan  innerPlan
 	files []sandbox.File
 	stop  chan struct{} // closed when the parent wants an end
+	end   chan struct{} // closed when the parent wants nothing more
 
 	mu       sync.Mutex
 	out      *os.File
@@ -104,14 +112,20 @@ func (i *inner) run() error {
 
 // listen does what the parent says.
 func (i *inner) listen(in *bufio.Reader) {
+	stop, end := sync.OnceFunc(func() { close(i.stop) }), sync.OnceFunc(func() { close(i.end) })
 	for {
 		b, err := in.ReadByte()
 		switch {
-		case err != nil || b == tellStop:
-			close(i.stop)
+		case err != nil:
+			stop()
+			end()
 			return
+		case b == tellStop:
+			stop()
 		case b == tellUsage:
 			i.report(repUsage, number(uint64(i.disk())))
+		case b == tellEnd:
+			end()
 		}
 	}
 }
@@ -135,7 +149,7 @@ func (i *inner) build(files *gob.Decoder) error {
 		return err
 	}
 	for k, place := range i.plan.Mounts {
-		if err := b.bind(b.mounts[k], place); err != nil {
+		if err := b.show(k, place); err != nil {
 			return fmt.Errorf("mount %s: %w", place, err)
 		}
 	}

@@ -89,6 +89,7 @@ func outerMain() {
 type outer struct {
 	parent *net.UnixConn
 	plan   outerPlan
+	log    int // the end of the log for writing
 }
 
 // send sends a message. Without a parent there is no reason to live.
@@ -130,6 +131,9 @@ func (o *outer) run() error {
 	if err != nil {
 		return err
 	}
+	if err := writeClosed(findClosed(len(o.plan.Mounts))); err != nil {
+		return err
+	}
 	channel, err := o.channel()
 	if err != nil {
 		return fmt.Errorf("channel of the box: %w", err)
@@ -142,7 +146,11 @@ func (o *outer) run() error {
 	if err != nil {
 		return err
 	}
-	fds := []int{proc, listener}
+	log, err := o.logFIFO()
+	if err != nil {
+		return fmt.Errorf("log of gVisor: %w", err)
+	}
+	fds := []int{proc, listener, log}
 	if channel >= 0 {
 		fds = append(fds, channel)
 	}
@@ -172,6 +180,7 @@ const (
 	bundleDir   = "/bundle"
 	traceSocket = "/trace.sock"
 	tracePath   = "/trace.json"
+	logPath     = "/log" // a FIFO
 )
 
 var (
@@ -333,6 +342,23 @@ func (o *outer) channel() (int, error) {
 		return -1, err
 	}
 	return read, os.Chmod(boxChannel, 0o222)
+}
+
+// logFIFO makes the FIFO that gVisor's log goes to, and returns the end that the parent reads. It ends with this
+// process: until gVisor opens it nobody else has the end for writing.
+func (o *outer) logFIFO() (int, error) {
+	if err := unix.Mkfifo(logPath, 0o600); err != nil {
+		return -1, err
+	}
+	read, err := unix.Open(logPath, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if o.log, err = unix.Open(logPath, unix.O_WRONLY|unix.O_CLOEXEC, 0); err != nil {
+		return -1, err
+	}
+	unix.FcntlInt(uintptr(read), unix.F_SETPIPE_SZ, 1<<20) // as much as one may have: it holds up the box when it is full
+	return read, nil
 }
 
 // listen makes a socket for messages.
@@ -507,7 +533,8 @@ func (o *outer) runsc(self int) error {
 		network = "sandbox"
 	}
 	c := exec.Command(runscPath, "--root="+stateDir, "--platform=systrap", "--network="+network, "--ignore-cgroups", "--host-fifo=open", "--overlay2=none",
-		"--host-settings=ignore", "--gofer-network-namespace=new", "--pod-init-config="+tracePath,
+		"--host-settings=ignore",
+		"--strace", "--strace-syscalls="+strings.Join(spelledCalls(o.plan.Opens), ","), "--debug-log="+logPath, "--debug-command=boot", "--debug-log-format=json", "--gofer-network-namespace=new", "--pod-init-config="+tracePath,
 		"run", "--bundle="+bundleDir, "--exec-fd=3", "--pass-fd=4:"+strconv.Itoa(fdInnerIn), "--pass-fd=5:"+strconv.Itoa(fdInnerOut), "box")
 	c.Env = []string{"PATH=/", "TMPDIR=/tmp", "HOME=/tmp"}
 	c.Dir = "/"

@@ -125,8 +125,9 @@ func (r *running) hold(m message, n int) ([]*os.File, error) {
 // read runs a reader of what the box writes.
 func (r *running) read(f func()) { r.readers.Go(f) }
 
-// stopping is how long the inner process may take to end the box and to list its files, once it has been told to.
-const stopping = 15 * time.Second
+// stopping is how long the inner process waits for the network at the end, and half of what it may take to end the box and to list its
+// files, once it has been told to.
+const stopping = 8 * time.Second
 
 // attend follows the life of the box until it is dead.
 func (r *running) attend(ctx context.Context) error {
@@ -158,7 +159,7 @@ func (r *running) attend(ctx context.Context) error {
 			return
 		}
 		r.tell(tellStop)
-		hard = time.After(stopping)
+		hard = time.After(2 * stopping)
 	}
 	var failed error
 	fail := func(err error) {
@@ -267,7 +268,7 @@ func (r *running) handle(m message) error {
 		}
 		return r.process.answer()
 	case msgRoot:
-		n := 2
+		n := 3
 		if r.plan.Channel != "" {
 			n++
 		}
@@ -276,9 +277,14 @@ func (r *running) handle(m message) error {
 			return err
 		}
 		r.watch = &watch{proc: f[0], record: r.record, limits: r.plan.Limits}
-		r.read(func() { r.trace(f[1]) })
-		if n > 2 {
-			r.read(func() { r.record.Lines(f[2]) })
+		log := newSpoken(func() bool {
+			n, err := unix.IoctlGetInt(int(f[2].Fd()), unix.TIOCINQ)
+			return err == nil && n > 0
+		})
+		r.read(func() { log.read(f[2]) })
+		r.read(func() { r.trace(f[1], log) })
+		if n > 3 {
+			r.read(func() { r.record.Lines(f[3]) })
 		}
 		return r.process.answer()
 	case msgExit:
@@ -305,6 +311,8 @@ func (r *running) reported(m report, exceeded chan struct{}) error {
 		// sent before the inner process began.
 		select {
 		case <-r.traced:
+		case <-r.process.dead:
+			return nil
 		case <-time.After(10 * time.Second):
 			return errors.New("gVisor does not report what happens in the box")
 		}
@@ -360,6 +368,12 @@ func (r *running) reported(m report, exceeded chan struct{}) error {
 		r.failed = string(m.payload)
 	case repDone:
 		r.done = true
+		go func() {
+			if r.internet != nil {
+				r.internet.Settle()
+			}
+			r.tell(tellEnd)
+		}()
 	default:
 		return errReport
 	}
@@ -391,8 +405,8 @@ func (r *running) ask() int64 {
 }
 
 // trace reads what the sentry reports until the box is dead.
-func (r *running) trace(listener *os.File) {
-	t := &tracer{emit: r.record.Emit, ours: 1}
+func (r *running) trace(listener *os.File, log *spoken) {
+	t := newTracer(r.record.Emit, log.text)
 	fd, err := r.accept(listener)
 	if err != nil {
 		return

@@ -45,6 +45,9 @@ func traceConfig(endpoint string, opens bool) ([]byte, error) {
 	for _, nr := range []int{unix.SYS_EXECVE, unix.SYS_EXECVEAT} {
 		points = append(points, point{Name: fmt.Sprintf("syscall/sysno/%d/exit", nr), Context: []string{"group_id", "thread_id", "parent_thread_group_id"}})
 	}
+	for _, nr := range []int{unix.SYS_CHDIR, unix.SYS_FCHDIR} {
+		points = append(points, point{Name: fmt.Sprintf("syscall/sysno/%d/exit", nr), Context: who})
+	}
 	for _, m := range traced {
 		if opens || !m.opens {
 			points = append(points, point{Name: fmt.Sprintf("syscall/sysno/%d/enter", m.nr), Context: who})
@@ -94,7 +97,15 @@ type tracer struct {
 	bad     error         // of the last message that could not be read
 	execs   map[int32]int // successful execs by process that were seen by number, and not yet with what they executed
 
+	text func(tid int32, start string) (string, bool) // what the log says of a call, nil for nothing
+	dirs map[int32]string                             // the folders that processes are in, where known
+
 	alive, most int // tasks of the box now, and at most: processes and threads
+}
+
+// newTracer makes a tracer of a box whose first process, which is ours, has the number 1.
+func newTracer(emit func(sandbox.Event), text func(tid int32, start string) (string, bool)) *tracer {
+	return &tracer{emit: emit, text: text, ours: 1, execs: map[int32]int{}, dirs: map[int32]string{}}
 }
 
 // handshake answers the first message of the sentry.
@@ -188,6 +199,9 @@ func (t *tracer) clone(m *pb.CloneInfo) {
 		return // a thread
 	}
 	t.confirm(m.ContextData)
+	if dir, ok := t.dirs[parent]; ok && len(t.dirs) < maxProcesses {
+		t.dirs[child] = dir
+	}
 	t.emit(sandbox.Event{Source: sandbox.SourceKernel, Kind: sandbox.KindStart, PID: int(child), Parent: int(parent)})
 }
 
@@ -238,6 +252,7 @@ func keep(args []string) (kept []string, cut bool) {
 
 func (t *tracer) exit(m *pb.ExitNotifyParentInfo) {
 	t.confirm(m.ContextData)
+	delete(t.dirs, m.ContextData.GetThreadGroupId())
 	status := unix.WaitStatus(m.ExitStatus)
 	code := status.ExitStatus()
 	if status.Signaled() {
@@ -310,14 +325,15 @@ func openFlags(f uint32) string {
 func (t *tracer) raw(m *pb.Syscall) {
 	if m.Sysno == unix.SYS_EXECVE || m.Sysno == unix.SYS_EXECVEAT {
 		if m.Exit != nil && m.Exit.Errorno == 0 {
-			if t.execs == nil {
-				t.execs = map[int32]int{}
-			}
 			t.execs[m.ContextData.GetThreadGroupId()]++
 		}
 		return
 	}
 	t.confirm(m.ContextData)
+	if m.Sysno == unix.SYS_CHDIR || m.Sysno == unix.SYS_FCHDIR {
+		t.moved(m)
+		return
+	}
 	call, ok := callOf(m.Sysno)
 	if !ok {
 		t.say(m.ContextData, sandbox.Event{Kind: sandbox.KindCall, Call: strconv.FormatUint(m.Sysno, 10)})
@@ -339,8 +355,10 @@ func (t *tracer) raw(m *pb.Syscall) {
 			return
 		}
 		e.Call = call.name
+		t.spellOut(m, call.name, &e)
 	default:
 		e.Call = call.name
+		t.spellOut(m, call.name, &e)
 	}
 	t.say(m.ContextData, e)
 }

@@ -48,7 +48,7 @@ func TestTrace(t *testing.T) {
 	inet6 := append([]byte{unix.AF_INET6, 0, 0, 53, 0, 0, 0, 0}, append(make([]byte, 15), 1, 0, 0, 0, 0)...)
 	minus := func(n int) uint64 { return uint64(int64(n)) }
 	var got []sandbox.Event
-	tr := &tracer{ours: 1, emit: func(e sandbox.Event) { got = append(got, e) }}
+	tr := newTracer(func(e sandbox.Event) { got = append(got, e) }, nil)
 	for _, m := range [][]byte{
 		packed(t, pb.MessageType_MESSAGE_CONTAINER_START, 0, &pb.Start{Args: []string{"init"}}),
 		packed(t, pb.MessageType_MESSAGE_SENTRY_CLONE, 0, &pb.CloneInfo{ContextData: who(1, 0), CreatedThreadGroupId: 1, CreatedThreadId: 2}),
@@ -172,11 +172,11 @@ func FuzzTrace(f *testing.F) {
 	f.Add(packed(f, pb.MessageType_MESSAGE_SYSCALL_RAW, 1, raw(7, unix.SYS_KILL, 1, 2)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n := 0
-		tr := &tracer{ours: 1, emit: func(e sandbox.Event) {
+		tr := newTracer(func(e sandbox.Event) {
 			if n++; e.Source != sandbox.SourceKernel || e.Kind == "" {
 				t.Errorf("%+v", e)
 			}
-		}}
+		}, nil)
 		tr.message(b)
 		tr.message(b)
 		if n > 4 {

@@ -14,7 +14,7 @@ import (
 // root with a message of no meaning when what stands behind them runs.
 const (
 	msgDevice = 'd' // descriptor: packets of the box
-	msgRoot   = 'r' // descriptors: /proc of the namespaces, the socket of the trace, and the channel where there is one
+	msgRoot   = 'r' // descriptors: /proc of the namespaces, the socket of the trace, gVisor's log, and the channel where there is one
 	msgExit   = 'x' // text: the wait status of runsc
 	msgError  = 'e' // text: why the box could not be built
 )
